@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Any bytes as a stream, from the records to the output. The first byte chooses the
+ * format, the second the width of the terminal. What comes out must be lines of
+ * clean UTF-8, one for each event, and JSON must be JSON.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/escape.h"
+#include "format/format.h"
+#include "model/decode.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct room {
+	const struct format_ops *ops;
+	struct format *format;
+	struct buffer out;
+	bool color;
+};
+
+/* What must not happen: a crash is what the fuzzer looks for. */
+static void expect(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+static void check_clean(const struct room *room)
+{
+	const struct buffer *out = &room->out;
+
+	for (size_t at = 0; at < out->length;) {
+		uint32_t character = 0;
+		size_t taken = utf8_length(out->data + at, out->length - at, &character);
+
+		expect(taken);
+		expect(character >= 0x20 || character == '\n' ||
+		       (room->color && character == 0x1b));
+		expect(character < 0x7f || character > 0x9f);
+		expect(character != 0x2028 && character != 0x2029 && character != 0x202e);
+		at += taken;
+	}
+}
+
+/* Reads one JSON value and returns what is behind it. */
+static const char *json_value(const char *at, const char *end)
+{
+	char close;
+
+	expect(at < end);
+	if (*at == '"') {
+		for (at++; expect(at < end), *at != '"'; at++)
+			if (*at == '\\')
+				at += at[1] == 'u' ? 5 : 1;
+		return at + 1;
+	}
+	if (*at != '{' && *at != '[') {
+		const char *start = at;
+
+		while (at < end && strchr("-0123456789truefalsn", *at))
+			at++;
+		expect(at > start);
+		return at;
+	}
+	close = *at == '{' ? '}' : ']';
+	if (at[1] == close)
+		return at + 2;
+	do {
+		at++;
+		if (close == '}') {
+			expect(*at == '"');
+			at = json_value(at, end);
+			expect(at < end && *at++ == ':');
+		}
+		at = json_value(at, end);
+	} while (expect(at < end), *at == ',');
+	expect(*at == close);
+	return at + 1;
+}
+
+static int render(void *context, const struct event *event)
+{
+	struct room *room = context;
+	const struct buffer *out = &room->out;
+
+	buffer_reset(&room->out);
+	room->ops->event(room->format, event, &room->out);
+	check_clean(room);
+	if (out->length)
+		expect(memchr(out->data, '\n', out->length) == out->data + out->length - 1);
+	if (room->ops == &format_json)
+		expect(json_value(out->data, out->data + out->length) ==
+		       out->data + out->length - 1);
+	return 0;
+}
+
+static void feed(struct decoder *decoder, const uint8_t *data, size_t size)
+{
+	const char *why;
+
+	while (size) {
+		struct wire_header header = {0};
+		size_t length = size;
+		void *record;
+		int result;
+
+		if (size >= sizeof(header)) {
+			memcpy(&header, data, sizeof(header));
+			if (header.size >= sizeof(header) && header.size <= size)
+				length = header.size;
+		}
+		/* from memory that ends where the record does */
+		record = malloc(length);
+		expect(record);
+		memcpy(record, data, length);
+		why = NULL;
+		result = decoder_record(decoder, record, length, &why);
+		expect(!result || (result == -EBADMSG && why));
+		free(record);
+		data += length;
+		size -= length;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const struct format_ops *const formats[] = {&format_json, &format_csv,
+							   &format_table};
+	struct room room = {0};
+	struct format_options options = {0};
+	struct decoder_totals totals;
+	struct decoder *decoder;
+
+	if (size < 2)
+		return 0;
+	room.ops = formats[data[0] % 3];
+	room.color = options.color = data[0] & 0x80;
+	options.width = data[1];
+	room.format = room.ops->open(&options);
+	decoder = decoder_new(render, &room);
+	expect(room.format && decoder);
+	room.ops->begin(room.format, &room.out);
+	check_clean(&room);
+	feed(decoder, data + 2, size - 2);
+	decoder_totals(decoder, &totals);
+	room.ops->close(room.format);
+	decoder_free(decoder);
+	buffer_free(&room.out);
+	return 0;
+}

@@ -1,0 +1,156 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# usage: PORTSNOOP=build/san/portsnoop tests/golden/run.sh [--update]
+#
+# What `portsnoop replay` prints for the recordings in tests/golden/stream/, byte
+# for byte against the files beside them. make_stream.c has made the recordings;
+# --update makes them and all expected files anew: read the difference before you
+# believe it.
+set -u
+
+cd "$(dirname "$0")/../.." || exit 1
+: "${PORTSNOOP:?is the program to test}"
+expected=tests/golden/stream
+update=${1-}
+room=$(mktemp -d) || exit 1
+trap 'rm -rf "$room"' EXIT
+# The table shows local time.
+export TZ=UTC
+
+passed=0
+failed=0
+skipped=0
+
+pass() {
+	echo "ok $1"
+	passed=$((passed + 1))
+}
+
+fail() {
+	echo "not ok $1: $2"
+	failed=$((failed + 1))
+}
+
+skip() {
+	echo "skip $1: $2"
+	skipped=$((skipped + 1))
+}
+
+compiler=${CC:-cc}
+if command -v "$compiler" >/dev/null; then
+	made=
+	if "$compiler" -std=gnu11 -Wall -Wextra -Iinclude -Iuser -o "$room/make_stream" \
+		tests/golden/make_stream.c user/stream/recording.c user/lib/buffer.c -lz &&
+		mkdir "$room/made" && "$room/make_stream" "$room/made"; then
+		made=yes
+	fi
+	if [ "$update" = --update ] && [ -n "$made" ]; then
+		mkdir -p "$expected"
+		rm -f "$expected"/*.rec "$expected"/*.expected
+		cp "$room/made"/*.rec "$expected"
+		chmod 644 "$expected"/*.rec
+	fi
+	# A recording states the byte order of its machine.
+	order=$(printf '\1\0' | od -An -tx2 | tr -d ' ')
+	if [ -z "$made" ]; then
+		fail 'recordings are what make_stream writes' 'make_stream does not work'
+	elif [ "$order" != 0001 ]; then
+		skip 'recordings are what make_stream writes' 'they are little-endian'
+	elif ! ls "$expected"/*.rec >/dev/null; then
+		fail 'recordings are what make_stream writes' 'there is none'
+	else
+		stale=
+		for made in "$room/made"/*.rec; do
+			cmp "$made" "$expected/${made##*/}" || stale=yes
+		done
+		if [ -n "$stale" ]; then
+			fail 'recordings are what make_stream writes' 'they differ'
+		else
+			pass 'recordings are what make_stream writes'
+		fi
+	fi
+else
+	skip 'recordings are what make_stream writes' "there is no $compiler"
+fi
+
+# rendered NAME FILE ARGUMENT...: leaves out and status
+rendered() {
+	recording=$1
+	shift
+	"$PORTSNOOP" replay "$@" "$expected/$recording.rec" >"$room/out" 2>"$room/err"
+	status=$?
+}
+
+# golden RECORDING KIND ARGUMENT...
+golden() {
+	name=$1.$2
+	recording=$1
+	shift 2
+	rendered "$recording" "$@"
+	[ "$update" != --update ] || cp "$room/out" "$expected/$name.expected"
+	if [ "$status" -ne 0 ]; then
+		fail "$name" "exit status $status: $(cat "$room/err")"
+	elif ! cmp -s "$expected/$name.expected" "$room/out"; then
+		diff -u "$expected/$name.expected" "$room/out"
+		fail "$name" 'differs'
+	elif ! [ -s "$room/out" ]; then
+		fail "$name" 'is empty'
+	else
+		pass "$name"
+	fi
+}
+
+# clean RECORDING KIND: of the bytes that went out last: text, in UTF-8, no control
+# character but the line feed
+clean() {
+	if python3 - "$room/out" <<'PYTHON'; then
+import sys, unicodedata
+text = open(sys.argv[1], "rb").read().decode("utf-8")
+for line in text.split("\n"):
+    for character in line:
+        assert unicodedata.category(character) not in ("Cc", "Cf", "Zl", "Zp"), (character, line)
+PYTHON
+		pass "$1.$2 is clean"
+	else
+		fail "$1.$2 is clean" 'see above'
+	fi
+}
+
+for file in "$expected"/*.rec; do
+	recording=$(basename "$file" .rec)
+	for format in json csv table; do
+		golden "$recording" "$format" --release -o "$format"
+		clean "$recording" "$format"
+	done
+
+	rendered "$recording" --release -o json
+	if python3 tests/golden/check_json.py "$room/out"; then
+		pass "$recording.json is what ECS wants"
+	else
+		fail "$recording.json is what ECS wants" 'see above'
+	fi
+	rendered "$recording" --release -o csv
+	if python3 - "$room/out" <<'PYTHON'; then
+import csv, sys
+rows = list(csv.reader(open(sys.argv[1], newline=""), strict=True))
+assert len(rows) > 1 and all(len(row) == len(rows[0]) for row in rows), rows
+PYTHON
+		pass "$recording.csv is CSV"
+	else
+		fail "$recording.csv is CSV" 'see above'
+	fi
+	cp "$room/out" "$room/before"
+	rendered "$recording" --release -o csv
+	if cmp "$room/before" "$room/out"; then
+		pass "$recording again"
+	else
+		fail "$recording again" 'is not the same'
+	fi
+done
+
+golden claims fields.csv -o csv -f message,portsnoop.known_uses,network.type
+golden claims fields.json -o json -f portsnoop.local.port,process.pid,message
+golden claims columns.table -o table --columns TIME,PORT,MESSAGE
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka.h wants the four above. */
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pty.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "records.h"
+#include "stream/pipeline.h"
+
+/* A format that tells what the pipeline does with it: one letter an event. */
+static struct format_options seen_options;
+static char letters[512];
+static bool fail_next;
+
+static struct format *spy_open(const struct format_options *options)
+{
+	seen_options = *options;
+	letters[0] = '\0';
+	return fail_next ? NULL : (struct format *)letters;
+}
+
+static void spy_begin(struct format *format, struct buffer *out)
+{
+	strcat((char *)format, "(");
+	buffer_text(out, "heading\n");
+}
+
+static void spy_event(struct format *format, const struct event *event, struct buffer *out)
+{
+	strncat((char *)format, &"bcaaefrLSE"[event->action], 1);
+	buffer_printf(out, "%s\n", event_action_name(event->action));
+}
+
+static void spy_close(struct format *format)
+{
+	strcat((char *)format, ")");
+}
+
+static const struct format_ops spy = {"spy", "", spy_open, spy_begin, spy_event, spy_close};
+
+struct chain {
+	struct pipeline_options options;
+	struct output output;
+	struct pipeline *pipeline;
+	uint64_t number; /* of the newest record of CPU 0 */
+	uint32_t lost;
+	const char *why;
+};
+
+static void chain_open(struct chain *chain)
+{
+	chain->options.format = &spy;
+	chain->pipeline = pipeline_new(&chain->options, &chain->output);
+	assert_non_null(chain->pipeline);
+}
+
+static void chain_close(struct chain *chain)
+{
+	pipeline_free(chain->pipeline);
+	pipeline_options_free(&chain->options);
+	output_free(&chain->output);
+}
+
+static int chain_start(struct chain *chain)
+{
+	struct wire_stream_start start = record_start();
+
+	return pipeline_record(chain->pipeline, &start, sizeof(start), &chain->why);
+}
+
+static int chain_event(struct chain *chain, struct wire_event event)
+{
+	event.header.cpu_sequence = record_number(0, ++chain->number + chain->lost);
+	event.header.lost = chain->lost;
+	return pipeline_record(chain->pipeline, &event, sizeof(event), &chain->why);
+}
+
+static int chain_bind(struct chain *chain, uint16_t port)
+{
+	return chain_event(chain, record_bind(4242, "python3", port, port));
+}
+
+static int chain_process(struct chain *chain)
+{
+	struct wire_process process = record_process(4242, "python3", "/usr/bin/python3", "python3",
+						     "/system.slice/app.service");
+
+	process.header.cpu_sequence = record_number(0, ++chain->number + chain->lost);
+	process.header.lost = chain->lost;
+	return pipeline_record(chain->pipeline, &process, sizeof(process), &chain->why);
+}
+
+static int chain_end(struct chain *chain, uint64_t seen, uint64_t lost)
+{
+	struct wire_stream_end end = record_end(seen, lost);
+
+	return pipeline_record(chain->pipeline, &end, sizeof(end), &chain->why);
+}
+
+static void totals_are(const struct chain *chain, const char *line)
+{
+	struct buffer text = BUFFER_EMPTY;
+	struct totals totals;
+
+	pipeline_totals(chain->pipeline, &totals);
+	totals_text(&totals, &text);
+	buffer_byte(&text, '\0');
+	assert_string_equal(text.data, line);
+	buffer_free(&text);
+}
+
+static void test_chain(void **state)
+{
+	struct chain chain = {.output = OUTPUT_TO(-1)};
+	const char *expected;
+
+	(void)state;
+	assert_int_equal(filter_set_ports("80,81", &chain.options.filter.ports, &expected), 0);
+	chain_open(&chain);
+	assert_null(pipeline_stream(chain.pipeline));
+	assert_int_equal(chain.output.pending.length, 0); /* no stream, no heading */
+	assert_int_equal(chain_start(&chain), 0);
+	assert_non_null(pipeline_stream(chain.pipeline));
+	assert_int_equal(chain_process(&chain), 0);
+	assert_int_equal(chain_bind(&chain, 80), 0);
+	assert_int_equal(chain_bind(&chain, 22), 0);
+	assert_int_equal(chain_process(&chain), 0);
+	totals_are(&chain, "2 seen = 1 delivered + 1 filtered + 0 lost");
+	chain.lost = 3;
+	assert_int_equal(chain_bind(&chain, 81), 0);
+	totals_are(&chain, "6 seen = 2 delivered + 1 filtered + 3 lost");
+	assert_int_equal(chain_end(&chain, 8, 3), 0);
+	assert_string_equal(letters, "(SbLbE");
+	totals_are(&chain, "6 seen = 2 delivered + 1 filtered + 3 lost");
+	chain_close(&chain);
+	assert_string_equal(letters, "(SbLbE)");
+}
+
+/* Lost behind the last record: only the end tells. */
+static void test_lost_at_the_end(void **state)
+{
+	struct chain chain = {.output = OUTPUT_TO(-1)};
+
+	(void)state;
+	chain_open(&chain);
+	assert_int_equal(chain_start(&chain), 0);
+	assert_int_equal(chain_bind(&chain, 80), 0);
+	totals_are(&chain, "1 seen = 1 delivered + 0 filtered + 0 lost");
+	assert_int_equal(chain_end(&chain, 6, 5), 0);
+	totals_are(&chain, "6 seen = 1 delivered + 0 filtered + 5 lost");
+	assert_string_equal(letters, "(SbLE");
+	chain_close(&chain);
+}
+
+static void test_releases_are_filtered(void **state)
+{
+	struct wire_event release = record_bind(4242, "python3", 80, 80);
+	struct chain chain = {.output = OUTPUT_TO(-1)};
+
+	(void)state;
+	release.header.type = WIRE_RELEASE;
+	chain_open(&chain);
+	assert_int_equal(chain_start(&chain), 0);
+	assert_int_equal(chain_event(&chain, release), 0);
+	totals_are(&chain, "1 seen = 0 delivered + 1 filtered + 0 lost");
+	chain.options.filter.release = true;
+	assert_int_equal(chain_event(&chain, release), 0);
+	totals_are(&chain, "2 seen = 1 delivered + 1 filtered + 0 lost");
+	assert_string_equal(letters, "(Sr");
+	chain_close(&chain);
+}
+
+/* The stream's own events are not counted, and behind the last event only its end
+ * is taken. */
+static void test_count(void **state)
+{
+	struct chain chain = {.options = {.count = 2}, .output = OUTPUT_TO(-1)};
+	const char *expected;
+
+	(void)state;
+	assert_int_equal(filter_set_ports("80", &chain.options.filter.ports, &expected), 0);
+	chain_open(&chain);
+	assert_int_equal(chain_start(&chain), 0);
+	assert_int_equal(chain_bind(&chain, 80), 0);
+	assert_int_equal(chain_bind(&chain, 22), 0);
+	chain.lost = 1;
+	assert_int_equal(chain_bind(&chain, 80), PIPELINE_DONE);
+	assert_int_equal(chain_bind(&chain, 80), PIPELINE_DONE);
+	assert_int_equal(pipeline_record(chain.pipeline, NULL, 0, &chain.why), PIPELINE_DONE);
+	assert_string_equal(letters, "(SbLb");
+	totals_are(&chain, "4 seen = 2 delivered + 1 filtered + 1 lost");
+	assert_int_equal(chain_end(&chain, 5, 1), PIPELINE_DONE);
+	assert_string_equal(letters, "(SbLbE");
+	totals_are(&chain, "5 seen = 2 delivered + 1 filtered + 1 lost + 1 behind --count");
+	chain_close(&chain);
+}
+
+static void test_damage(void **state)
+{
+	struct chain chain = {.output = OUTPUT_TO(-1)};
+
+	(void)state;
+	chain_open(&chain);
+	assert_int_equal(chain_bind(&chain, 80), -EBADMSG);
+	assert_non_null(chain.why);
+	assert_string_equal(letters, "");
+	chain_close(&chain);
+}
+
+static void test_no_memory(void **state)
+{
+	struct chain chain = {.options = {.format = &spy}, .output = OUTPUT_TO(-1)};
+
+	(void)state;
+	fail_next = true;
+	assert_null(pipeline_new(&chain.options, &chain.output));
+	fail_next = false;
+	pipeline_free(NULL);
+}
+
+/* Written with the batch; before that only if much is pending. */
+static void test_flush(void **state)
+{
+	struct chain chain = {0};
+	int pipes[2], length, result = 0;
+	char text[64] = "";
+
+	(void)state;
+	signal(SIGPIPE, SIG_IGN);
+	assert_int_equal(pipe(pipes), 0);
+	chain.output = OUTPUT_TO(pipes[1]);
+	chain_open(&chain);
+	assert_int_equal(chain_start(&chain), 0);
+	assert_int_equal(chain_bind(&chain, 80), 0);
+	assert_int_equal(ioctl(pipes[0], FIONREAD, &length), 0);
+	assert_int_equal(length, 0);
+	assert_int_equal(pipeline_flush(chain.pipeline), 0);
+	assert_int_equal(read(pipes[0], text, sizeof(text) - 1), 34);
+	assert_string_equal(text, "heading\nstream-start\nbound-socket\n");
+	close(pipes[0]);
+	for (unsigned int i = 0; i < OUTPUT_FULL && !result; i++) {
+		letters[0] = '\0';
+		result = chain_bind(&chain, 80);
+	}
+	assert_int_equal(result, -EPIPE);
+	assert_int_equal(pipeline_flush(chain.pipeline), -EPIPE);
+	chain_close(&chain);
+	close(pipes[1]);
+}
+
+static void test_set_format(void **state)
+{
+	const struct format_ops *format = NULL;
+	const char *expected = NULL;
+
+	(void)state;
+	assert_int_equal(pipeline_set_format("json", &format, &expected), 0);
+	assert_ptr_equal(format, &format_json);
+	assert_int_equal(pipeline_set_format("csv", &format, &expected), 0);
+	assert_ptr_equal(format, &format_csv);
+	assert_int_equal(pipeline_set_format("table", &format, &expected), 0);
+	assert_int_equal(pipeline_set_format("xml", &format, &expected), -EINVAL);
+	assert_int_equal(pipeline_set_format("", &format, &expected), -EINVAL);
+	assert_ptr_equal(format, &format_table);
+	assert_string_equal(expected, "table, json or csv");
+}
+
+static void test_set_fields(void **state)
+{
+	struct pipeline_options options = {0};
+	struct field_choice *choice = &options.fields;
+	struct output output = OUTPUT_TO(-1);
+	const char *expected = NULL;
+
+	(void)state;
+	/* By path, by heading, in either case; the second list adds to the first. */
+	assert_int_equal(pipeline_set_fields("process.pid,COMM", choice, &expected), 0);
+	assert_int_equal(pipeline_set_fields("message", choice, &expected), 0);
+	assert_int_equal(choice->count, 3);
+	assert_string_equal(choice->fields[0]->path, "process.pid");
+	assert_string_equal(choice->fields[1]->path, "process.name");
+	assert_string_equal(choice->fields[2]->path, "message");
+	options.format = &spy;
+	options.width = 99;
+	options.color = true;
+	pipeline_free(pipeline_new(&options, &output));
+	assert_ptr_equal(seen_options.fields, choice->fields);
+	assert_int_equal(seen_options.field_count, 3);
+	assert_int_equal(seen_options.width, 99);
+	assert_true(seen_options.color);
+	pipeline_options_free(&options);
+	assert_null(options.fields.fields);
+}
+
+static void test_set_unknown_field(void **state)
+{
+	static const char *const wrong[] = {"",	       "pid,,comm", "pid,",
+					    "process", "pid,bogus", "pid "};
+	struct pipeline_options options = {0};
+	const char *expected;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		expected = NULL;
+		assert_int_equal(pipeline_set_fields(wrong[i], &options.fields, &expected),
+				 -EINVAL);
+		assert_non_null(expected);
+	}
+	assert_int_equal(pipeline_set_fields("pid,bogus", &options.fields, &expected), -EINVAL);
+	assert_non_null(strstr(expected, "('bogus' is none of them): @timestamp, message, "));
+	for (unsigned int i = 0; i < field_count; i++) {
+		assert_non_null(strstr(expected, field_table[i].path));
+		if (field_table[i].column)
+			assert_non_null(strstr(expected, field_table[i].column));
+	}
+	pipeline_options_free(&options);
+}
+
+/* What the terminal is like, and what the environment says of it. */
+static void settled_is(int fd, const char *columns, const char *no_color, const char *term,
+		       unsigned int width, bool color)
+{
+	struct pipeline_options options = {.width = 7, .color = true};
+
+	setenv("COLUMNS", columns ? columns : "", 1);
+	if (!columns)
+		unsetenv("COLUMNS");
+	setenv("NO_COLOR", no_color ? no_color : "", 1);
+	if (!no_color)
+		unsetenv("NO_COLOR");
+	setenv("TERM", term ? term : "", 1);
+	if (!term)
+		unsetenv("TERM");
+	pipeline_options_settle(&options, fd);
+	assert_ptr_equal(options.format, &format_table);
+	assert_int_equal(options.width, width);
+	assert_int_equal(options.color, color);
+}
+
+static void test_terminal(void **state)
+{
+	struct winsize size = {.ws_col = 123, .ws_row = 40};
+	int ours, theirs, null = open("/dev/null", O_WRONLY);
+
+	(void)state;
+	settled_is(null, "100", NULL, "xterm", 0, false);
+	assert_int_equal(openpty(&ours, &theirs, NULL, NULL, &size), 0);
+	settled_is(theirs, NULL, NULL, "xterm", 123, true);
+	settled_is(theirs, "100", NULL, "xterm", 100, true);
+	settled_is(theirs, "100x", NULL, "xterm", 123, true);
+	settled_is(theirs, "0", NULL, "xterm", 123, true);
+	settled_is(theirs, "", NULL, "xterm", 123, true);
+	settled_is(theirs, NULL, "1", "xterm", 123, false);
+	settled_is(theirs, NULL, "", "xterm", 123, true); /* empty: as if it were not there */
+	settled_is(theirs, NULL, NULL, "dumb", 123, false);
+	settled_is(theirs, NULL, NULL, NULL, 123, false);
+	size.ws_col = 0;
+	assert_int_equal(ioctl(ours, TIOCSWINSZ, &size), 0);
+	settled_is(theirs, NULL, NULL, "xterm", 80, true);
+	close(ours);
+	close(theirs);
+	close(null);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_chain),
+		cmocka_unit_test(test_lost_at_the_end),
+		cmocka_unit_test(test_releases_are_filtered),
+		cmocka_unit_test(test_count),
+		cmocka_unit_test(test_damage),
+		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_flush),
+		cmocka_unit_test(test_set_format),
+		cmocka_unit_test(test_set_fields),
+		cmocka_unit_test(test_set_unknown_field),
+		cmocka_unit_test(test_terminal),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

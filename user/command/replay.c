@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/cleanup.h"
+#include "lib/log.h"
+#include "lib/option.h"
+#include "stream/pipeline.h"
+#include "stream/recording.h"
+
+struct replay_options {
+	struct pipeline_options pipeline;
+};
+
+static const struct option_entry replay_options[] = {
+	OUTPUT_OPTIONS(struct replay_options, pipeline),
+	FILTER_OPTIONS(struct replay_options, pipeline.filter),
+	{0},
+};
+
+/* The output failed, and nothing more can be said there. A reader that has seen
+ * enough is no failure. */
+static int output_status(int error)
+{
+	if (error == -EPIPE)
+		return EXIT_SUCCESS;
+	log_error(error, "standard output");
+	return EXIT_FAILURE;
+}
+
+/* 0: to the end, or to --count. 1: damaged, which was said. Or negative errno: the
+ * output failed. */
+static int recording_render(struct recording_reader *reader, const char *file,
+			    struct pipeline *pipeline)
+{
+	const char *why = NULL;
+	const void *record;
+	uint64_t offset;
+	size_t size;
+	int result, error;
+
+	for (;;) {
+		/* What is known should not wait for what a pipe has yet to bring. */
+		if (!recording_ready(reader)) {
+			error = pipeline_flush(pipeline);
+			if (error)
+				return error;
+		}
+		result = recording_next(reader, &record, &size, &offset);
+		if (result <= 0)
+			break;
+		result = pipeline_record(pipeline, record, size, &why);
+		if (result)
+			break;
+	}
+	error = pipeline_flush(pipeline);
+	if (error)
+		return error;
+	if (result >= 0)
+		return 0;
+	if (why)
+		log_message("%s: at byte %" PRIu64 ": %s", file, offset, why);
+	else if (*recording_why(reader))
+		log_message("%s", recording_why(reader));
+	else
+		log_error(result, "%s", file);
+	return 1;
+}
+
+static int replay_file(const char *file, const struct pipeline_options *options)
+{
+	CLEANUP(output_free) struct output output = OUTPUT_TO(STDOUT_FILENO);
+	struct recording_reader *reader;
+	struct pipeline *pipeline;
+	struct totals totals;
+	int result = recording_open(file, &reader);
+
+	if (!strcmp(file, "-"))
+		file = "standard input"; /* from here on it is for messages */
+	if (result) {
+		log_error(result, "%s", file);
+		return EXIT_FAILURE;
+	}
+	pipeline = pipeline_new(options, &output);
+	if (!pipeline) {
+		recording_reader_free(reader);
+		log_error(-ENOMEM, "%s", file);
+		return EXIT_FAILURE;
+	}
+	result = recording_render(reader, file, pipeline);
+	if (result >= 0 && pipeline_stream(pipeline)) {
+		pipeline_totals(pipeline, &totals);
+		totals_print(&totals);
+	}
+	pipeline_free(pipeline);
+	recording_reader_free(reader);
+	return result < 0 ? output_status(result) : result;
+}
+
+static int replay_run(const struct command *command, int argc, char **argv)
+{
+	struct replay_options options = {0};
+	int first = options_parse(command, argc, argv, &options);
+	int status;
+
+	if (argc - first < 1)
+		usage_error(command, "no FILE is given; expected one, or - for standard input");
+	if (argc - first > 1)
+		usage_error(command, "'%s' is one FILE too many; expected one", argv[first + 1]);
+	pipeline_options_settle(&options.pipeline, STDOUT_FILENO);
+	status = replay_file(argv[first], &options.pipeline);
+	pipeline_options_free(&options.pipeline);
+	return status;
+}
+
+const struct command command_replay = {
+	.name = "replay",
+	.usage = "[OPTION]... FILE",
+	.summary = "show a stream that 'trace --save FILE' recorded, as trace would have",
+	.text = "FILE is a recording, - is standard input. The output is the same byte for byte, "
+		"on any machine, as often as you like. A recording that is damaged or was cut "
+		"short is shown as far as it goes, and the exit status is 1.",
+	.options = replay_options,
+	.run = replay_run,
+};

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * For people. On a terminal no line is wider than it: the columns shrink to what
+ * they need at least, then cells are cut with an ellipsis, an endpoint at its
+ * start, because the port is at its end. Elsewhere nothing is cut.
+ */
+#include <stdlib.h>
+#include <time.h>
+
+#include "lib/escape.h"
+#include "format/plain.h"
+
+#define ELLIPSIS "\xe2\x80\xa6"
+#define ENDPOINT_WIDTH 47 /* the longest IPv6 address with a port */
+#define CLOCK 12	  /* HH:MM:SS.mmm */
+
+#define COLOR_RED "\033[31m"
+#define COLOR_WARNING "\033[1;33m"
+#define COLOR_BOLD "\033[1m"
+#define COLOR_DIM "\033[2m"
+#define COLOR_OFF "\033[0m"
+
+struct column {
+	const struct field *field;
+	const char *heading;
+	unsigned int width;
+};
+
+struct format {
+	struct second_cache cache;
+	struct buffer cell;
+	int64_t second; /* that `clock` shows; local time */
+	bool clock_valid;
+	char clock[CLOCK];
+	unsigned int width; /* 0: unlimited */
+	bool color;
+	unsigned int count;
+	struct column columns[];
+};
+
+static const char *const usual[] = {
+	"@timestamp", "verb",	"process.pid", "process.name", "protocol",
+	"local",      "remote", "result",      "class",
+};
+
+#define USUAL (sizeof(usual) / sizeof(usual[0]))
+
+static unsigned int columns_total(const struct format *format)
+{
+	unsigned int total = format->count ? format->count - 1 : 0;
+
+	for (unsigned int i = 0; i < format->count; i++)
+		total += format->columns[i].width;
+	return total;
+}
+
+static unsigned int column_slack(const struct column *column)
+{
+	unsigned int least = column->field->least;
+
+	return least && column->width > least ? column->width - least : 0;
+}
+
+/* Takes from where most can be taken, and gives to the endpoints. */
+static void columns_fit(struct format *format)
+{
+	unsigned int total = columns_total(format);
+	bool grown = true;
+
+	while (total > format->width) {
+		struct column *widest = &format->columns[0];
+
+		for (unsigned int i = 1; i < format->count; i++)
+			if (column_slack(&format->columns[i]) > column_slack(widest))
+				widest = &format->columns[i];
+		if (!column_slack(widest))
+			break;
+		widest->width--;
+		total--;
+	}
+	while (grown) {
+		grown = false;
+		for (unsigned int i = 0; i < format->count && total < format->width; i++) {
+			struct column *column = &format->columns[i];
+
+			if (!column->field->tail || column->width >= ENDPOINT_WIDTH)
+				continue;
+			column->width++;
+			total++;
+			grown = true;
+		}
+	}
+}
+
+static struct format *table_open(const struct format_options *options)
+{
+	unsigned int count = options->fields ? options->field_count : USUAL;
+	struct format *format = calloc(1, sizeof(*format) + count * sizeof(format->columns[0]));
+
+	if (!format)
+		return NULL;
+	format->count = count;
+	format->width = options->width;
+	format->color = options->color;
+	for (unsigned int i = 0; i < count; i++) {
+		struct column *column = &format->columns[i];
+
+		column->field = options->fields ? options->fields[i]
+						: field_find(usual[i], strlen(usual[i]));
+		column->heading = column->field->column ? column->field->column
+							: column->field->path;
+		column->width = column->field->width;
+		if (column->width < strlen(column->heading))
+			column->width = (unsigned int)strlen(column->heading);
+	}
+	if (format->width)
+		columns_fit(format);
+	tzset(); /* localtime_r() need not look at TZ */
+	return format;
+}
+
+static void table_close(struct format *format)
+{
+	if (!format)
+		return;
+	buffer_free(&format->cell);
+	free(format);
+}
+
+/* Columns of escaped text. */
+static unsigned int text_columns(const char *bytes, size_t length)
+{
+	unsigned int columns = 0;
+
+	while (length) {
+		uint32_t character = 0;
+		size_t taken = utf8_length(bytes, length, &character);
+
+		columns += utf8_columns(character);
+		taken = taken ? taken : 1;
+		bytes += taken;
+		length -= taken;
+	}
+	return columns;
+}
+
+/* Bytes of the text's start that take `columns` at most, or with `from_end` bytes
+ * to skip so that the rest does. *used: the columns that are left of the text. */
+static size_t text_cut(const char *bytes, size_t length, unsigned int columns, bool from_end,
+		       unsigned int *used)
+{
+	unsigned int total = from_end ? text_columns(bytes, length) : 0, taken_columns = 0;
+	size_t at = 0;
+
+	while (at < length) {
+		uint32_t character = 0;
+		size_t taken = utf8_length(bytes + at, length - at, &character);
+		unsigned int more = utf8_columns(character);
+
+		if (from_end ? total - taken_columns <= columns : taken_columns + more > columns)
+			break;
+		taken_columns += more;
+		at += taken ? taken : 1;
+	}
+	*used = from_end ? total - taken_columns : taken_columns;
+	return at;
+}
+
+static void spaces(struct buffer *out, unsigned int count)
+{
+	while (count--)
+		buffer_byte(out, ' ');
+}
+
+/* Appends the text in exactly `width` columns, unless it is the last cell, which
+ * is not padded. width 0: as it is. */
+static void cell_fit(struct buffer *out, const char *bytes, size_t length, unsigned int width,
+		     bool right, bool tail, bool last)
+{
+	unsigned int columns = text_columns(bytes, length), used;
+	size_t at;
+
+	if (columns <= width || !width) {
+		unsigned int missing = columns < width ? width - columns : 0;
+
+		if (right)
+			spaces(out, missing);
+		buffer_append(out, bytes, length);
+		if (!right && !last)
+			spaces(out, missing);
+		return;
+	}
+	at = text_cut(bytes, length, width - 1, tail, &used);
+	if (tail) {
+		buffer_text(out, ELLIPSIS);
+		buffer_append(out, bytes + at, length - at);
+	} else {
+		buffer_append(out, bytes, at);
+		buffer_text(out, ELLIPSIS);
+	}
+	if (!last)
+		spaces(out, width - 1 - used);
+}
+
+/* One cell of a row. *left: columns of the terminal that are free; the row is full
+ * when it is 0. */
+static void cell_add(struct format *format, unsigned int index, const char *bytes, size_t length,
+		     unsigned int *left, struct buffer *out)
+{
+	const struct column *column = &format->columns[index];
+	bool last = index + 1 == format->count;
+	unsigned int width = column->width;
+
+	if (!format->width) {
+		/* nothing is cut: a long cell moves the rest of its row */
+		if (text_columns(bytes, length) > width)
+			width = 0;
+		if (index)
+			buffer_byte(out, ' ');
+		cell_fit(out, bytes, length, width, column->field->right, column->field->tail,
+			 last);
+		return;
+	}
+	if (index) {
+		if (*left < 2) {
+			*left = 0;
+			return;
+		}
+		buffer_byte(out, ' ');
+		--*left;
+	}
+	if (last || width > *left)
+		width = *left;
+	if (!width)
+		return;
+	/* what the last column may take beyond its width, it does not align to */
+	cell_fit(out, bytes, length, width, column->field->right && !last, column->field->tail,
+		 last);
+	*left -= width;
+}
+
+static void table_begin(struct format *format, struct buffer *out)
+{
+	unsigned int left = format->width;
+
+	if (format->color)
+		buffer_text(out, COLOR_BOLD);
+	for (unsigned int i = 0; i < format->count; i++)
+		cell_add(format, i, format->columns[i].heading, strlen(format->columns[i].heading),
+			 &left, out);
+	if (format->color)
+		buffer_text(out, COLOR_OFF);
+	buffer_byte(out, '\n');
+}
+
+/* HH:MM:SS.mmm of the local time zone */
+static void clock_write(struct format *format, struct buffer *out, int64_t ns)
+{
+	uint32_t rest;
+	int64_t second = text_split(ns, &rest);
+
+	if (!format->clock_valid || format->second != second) {
+		time_t time = (time_t)second;
+		struct tm local = {0};
+		char *to = format->clock;
+
+		localtime_r(&time, &local);
+		to = text_digits(to, (uint32_t)local.tm_hour, 2);
+		*to++ = ':';
+		to = text_digits(to, (uint32_t)local.tm_min, 2);
+		*to++ = ':';
+		to = text_digits(to, (uint32_t)local.tm_sec, 2);
+		*to++ = '.';
+		format->second = second;
+		format->clock_valid = true;
+	}
+	text_digits(format->clock + CLOCK - 3, rest / 1000000, 3);
+	buffer_append(out, format->clock, CLOCK);
+}
+
+static void gap_write(struct format *format, const struct event *event, struct buffer *out)
+{
+	const struct event_gap *gap = event->gap;
+	struct buffer *line = &format->cell;
+	char number[TEXT_UNSIGNED];
+
+	buffer_reset(line);
+	buffer_text(line, "!! ");
+	buffer_append(line, number, (size_t)(text_unsigned(number, gap->count) - number));
+	buffer_text(line, gap->count == 1 ? " record lost" : " records lost");
+	if (gap->cpu != EVENT_CPU_UNKNOWN) {
+		buffer_text(line, " on CPU ");
+		buffer_unsigned(line, gap->cpu);
+	}
+	if (gap->after) {
+		buffer_text(line, " between ");
+		clock_write(format, line, stream_wall_time(event->stream, gap->after));
+		buffer_text(line, " and ");
+	} else {
+		buffer_text(line, " before ");
+	}
+	clock_write(format, line, event->wall_time);
+	if (format->color)
+		buffer_text(out, COLOR_WARNING);
+	if (line->failed)
+		out->failed = true;
+	cell_fit(out, line->data, line->length, format->width, false, false, true);
+	if (format->color)
+		buffer_text(out, COLOR_OFF);
+	buffer_byte(out, '\n');
+}
+
+static const char *row_color(const struct format *format, const struct event *event)
+{
+	if (!format->color)
+		return NULL;
+	if (event->outcome == EVENT_FAILURE)
+		return COLOR_RED;
+	if (event->action == EVENT_LISTEN)
+		return COLOR_BOLD;
+	return event->socket->origin == WIRE_ORIGIN_KERNEL ? COLOR_DIM : NULL;
+}
+
+static void table_event(struct format *format, const struct event *event, struct buffer *out)
+{
+	struct buffer *cell = &format->cell;
+	unsigned int left = format->width;
+	struct field_scratch scratch;
+	const char *color;
+
+	if (event->action == EVENT_LOST) {
+		gap_write(format, event, out);
+		return;
+	}
+	if (!event->socket)
+		return;
+	color = row_color(format, event);
+	if (color)
+		buffer_text(out, color);
+	for (unsigned int i = 0; i < format->count; i++) {
+		struct value value = field_value(format->columns[i].field, event, &scratch);
+
+		buffer_reset(cell);
+		if (value.kind == VALUE_TIME)
+			clock_write(format, cell, value.integer);
+		else
+			value_plain(cell, &value, &format->cache);
+		if (!cell->length)
+			buffer_byte(cell, '-'); /* an empty cell would shift the eye */
+		if (cell->failed) {
+			out->failed = true;
+			return;
+		}
+		cell_add(format, i, cell->data, cell->length, &left, out);
+	}
+	if (color)
+		buffer_text(out, COLOR_OFF);
+	buffer_byte(out, '\n');
+}
+
+const struct format_ops format_table = {
+	.name = "table",
+	.help = "columns for people",
+	.open = table_open,
+	.begin = table_begin,
+	.event = table_event,
+	.close = table_close,
+};

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "model/event.h"
+
+const char *event_action_name(enum event_action action)
+{
+	static const char *const names[EVENT_ACTIONS] = {
+		[EVENT_BOUND] = "bound-socket",
+		[EVENT_CONNECTED] = "connected-to",
+		[EVENT_LISTEN] = "listen-for-connections",
+		[EVENT_AUTOBOUND] = "autobound-socket",
+		[EVENT_ESTABLISHED] = "connection-established",
+		[EVENT_FAILED] = "connection-failed",
+		[EVENT_RELEASED] = "released-port",
+		[EVENT_LOST] = "lost-events",
+		[EVENT_START] = "stream-start",
+		[EVENT_END] = "stream-end",
+	};
+
+	return (unsigned int)action < EVENT_ACTIONS ? names[action] : "unknown";
+}
+
+const char *event_outcome_name(enum event_outcome outcome)
+{
+	switch (outcome) {
+	case EVENT_SUCCESS:
+		return "success";
+	case EVENT_FAILURE:
+		return "failure";
+	case EVENT_UNKNOWN:
+		break;
+	}
+	return "unknown";
+}

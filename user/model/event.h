@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * An event: one line of output. Made by the decoder from one record and what the
+ * stream told before; valid until the decoder takes the next record.
+ */
+#ifndef PORTSNOOP_EVENT_H
+#define PORTSNOOP_EVENT_H
+
+#include "model/process.h"
+
+enum event_action {
+	EVENT_BOUND,	   /* bound-socket */
+	EVENT_CONNECTED,   /* connected-to */
+	EVENT_LISTEN,	   /* listen-for-connections */
+	EVENT_AUTOBOUND,   /* autobound-socket */
+	EVENT_ESTABLISHED, /* connection-established */
+	EVENT_FAILED,	   /* connection-failed */
+	EVENT_RELEASED,	   /* released-port */
+	EVENT_LOST,	   /* lost-events */
+	EVENT_START,	   /* stream-start */
+	EVENT_END,	   /* stream-end */
+	EVENT_ACTIONS
+};
+
+enum event_outcome { EVENT_SUCCESS, EVENT_FAILURE, EVENT_UNKNOWN };
+
+/* A gap: records of one CPU that did not fit into the ring. What was lost behind
+ * the last record of a CPU shows in the totals of the stream's end only: that gap
+ * has no CPU, and `before` is the time of the end. */
+#define EVENT_CPU_UNKNOWN UINT32_MAX
+struct event_gap {
+	uint32_t cpu;
+	uint64_t count;
+	uint64_t after;	 /* CLOCK_MONOTONIC of the last record before, 0: none */
+	uint64_t before; /* of the first one behind it */
+};
+
+/* What holds for the whole stream. */
+struct stream {
+	struct wire_stream_start start;
+	int64_t wall_offset;   /* in force now: the clock may have stepped */
+	uint64_t stepped;      /* when it did, CLOCK_MONOTONIC; 0: never */
+	int64_t offset_before; /* wall_offset until then */
+	uint64_t events;       /* event.sequence of the newest event */
+};
+
+/* CLOCK_MONOTONIC -> CLOCK_REALTIME, ns. Records that were on their way when the
+ * clock stepped keep the time that it showed when they were made. */
+static inline int64_t stream_wall_time(const struct stream *stream, uint64_t time)
+{
+	int64_t offset = time < stream->stepped ? stream->offset_before : stream->wall_offset;
+
+	return (int64_t)((uint64_t)offset + time);
+}
+
+struct event {
+	enum event_action action;
+	enum event_outcome outcome;
+	uint64_t sequence; /* from 1, in the order of the stream, before any filter */
+	int64_t wall_time; /* CLOCK_REALTIME, ns */
+	const struct stream *stream;
+	/* By action, else NULL: */
+	const struct wire_event *socket;   /* the first seven */
+	const struct event_gap *gap;	   /* EVENT_LOST */
+	const struct wire_stream_end *end; /* EVENT_END */
+	/* Claimant of a socket event. NULL: no record of it came (its pid, tid, uid
+	 * and comm still stand in `socket` unless WIRE_NO_CLAIMANT is set). */
+	const struct process *process;
+	const char *user; /* name of socket->uid, NULL: unknown */
+};
+
+const char *event_action_name(enum event_action action); /* ECS: "bound-socket" */
+const char *event_outcome_name(enum event_outcome outcome);
+
+#endif

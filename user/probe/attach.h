@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The programs in the kernel: which hooks make up a tier, loading, attaching, and
+ * the report of it. A tier is there if its needed hooks attach; what else a kernel
+ * lacks costs the claim kinds that hang on it, not the start.
+ */
+#ifndef PORTSNOOP_ATTACH_H
+#define PORTSNOOP_ATTACH_H
+
+#include <portsnoop/config.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct probe;
+
+struct probe_options {
+	enum wire_tier tier; /* 0: the best that attaches */
+	uint64_t ring_bytes; /* a power of two, at least a page; 0: the default */
+	bool releases;	     /* send WIRE_RELEASE */
+	bool tree;	     /* only processes given to probe_tree_add() and theirs */
+};
+
+/* One line of the report. */
+struct hook_report {
+	const char *program;
+	const char *hook;  /* "cgroup/bind4" */
+	uint64_t coverage; /* claim kinds that need it */
+	int error;	   /* 0: attached; else negative errno */
+};
+
+/* Why no tier could be had, for people: what is missing and what to do. */
+struct probe_failure {
+	int error;
+	char text[512];
+};
+
+/* Loads and attaches. NULL: *failure tells why. Nothing stays behind then. */
+struct probe *probe_open(const struct probe_options *options, struct probe_failure *failure);
+void probe_detach(struct probe *probe); /* maps and totals stay readable */
+void probe_close(struct probe *probe);
+
+enum wire_tier probe_tier(const struct probe *probe);
+uint64_t probe_coverage(const struct probe *probe);
+int probe_ring_fd(const struct probe *probe);
+size_t probe_ring_bytes(const struct probe *probe);
+/* Set by the reader before it sleeps, cleared by who wakes it. */
+volatile uint32_t *probe_reader_asleep(const struct probe *probe);
+/* Whether sequence numbers can be had (5.12). */
+bool probe_fetch(const struct probe *probe);
+
+/* Notes the sockets that had a port already. Call once, after probe_open().
+ * Negative errno. */
+int probe_snapshot(struct probe *probe);
+
+/* Adds a process to the tree, before it claims anything. */
+int probe_tree_add(struct probe *probe, uint32_t pid);
+
+/* Sums over all CPUs. */
+void probe_totals(const struct probe *probe, struct cpu_counters *totals);
+/* Runs of our programs that the kernel left out; UINT64_MAX: it does not tell. */
+uint64_t probe_skipped(const struct probe *probe);
+
+/* The lines of the report, for the tier that was tried last. */
+const struct hook_report *probe_report(const struct probe *probe, unsigned int *count);
+
+/* Best first: the first one that can be attached is what a probe takes by itself. */
+#define TIER_COUNT 3
+extern const enum wire_tier tier_list[TIER_COUNT];
+
+const char *tier_name(enum wire_tier tier); /* "tracepoint" */
+
+#endif

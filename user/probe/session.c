@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "probe/session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/membarrier.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+#include <uthash.h>
+
+/* Between two looks at a busy ring: long enough for a batch, short enough for
+ * the eye, and a fraction of what the ring holds at the highest rates measured. */
+#define NAP_MS 5
+#define DRAIN_LIMIT 16384
+/* Where wake-ups are not ordered by an atomic addition that returns (before 5.12),
+ * one could be missed. */
+#define SLEEP_WITHOUT_FETCH_MS 500
+
+#define NS 1000000000
+
+struct user {
+	uint32_t uid;
+	UT_hash_handle hh;
+};
+
+struct session {
+	struct probe *probe;
+	struct ring *ring;
+	ring_handler handler;
+	void *context;
+	int epoll;
+	int clock;	    /* readable when the wall clock was set */
+	int timeout;	    /* ms, after the last drain; -1: it found nothing */
+	struct user *users; /* whose names were sent */
+};
+
+static int64_t now(clockid_t clock)
+{
+	struct timespec time;
+
+	clock_gettime(clock, &time);
+	return (int64_t)time.tv_sec * NS + time.tv_nsec;
+}
+
+/* Of a few tries the one with the least time between the two clocks. */
+static int64_t wall_offset(void)
+{
+	int64_t best = 0, least = INT64_MAX;
+
+	for (int i = 0; i < 5; i++) {
+		int64_t before = now(CLOCK_MONOTONIC);
+		int64_t wall = now(CLOCK_REALTIME);
+		int64_t after = now(CLOCK_MONOTONIC);
+
+		if (after - before < least) {
+			least = after - before;
+			best = wall - (before + (after - before) / 2);
+		}
+	}
+	return best;
+}
+
+static int session_send(struct session *session, struct wire_header *header, uint16_t type,
+			uint16_t size)
+{
+	header->type = type;
+	header->size = size;
+	header->time = now(CLOCK_MONOTONIC);
+	return session->handler(session->context, header, size);
+}
+
+static int start_send(struct session *session)
+{
+	struct wire_stream_start start = {
+		.wall_offset = wall_offset(),
+		.coverage = probe_coverage(session->probe),
+		.version = WIRE_VERSION,
+		.tier = probe_tier(session->probe),
+		.cpus = sysconf(_SC_NPROCESSORS_CONF),
+		.ring_bytes = probe_ring_bytes(session->probe),
+		.program = PORTSNOOP_VERSION,
+	};
+	struct utsname kernel;
+	struct stat netns;
+	FILE *file;
+
+	if (getrandom(&start.id, sizeof(start.id), 0) != sizeof(start.id))
+		return -EIO;
+	if (!stat("/proc/self/ns/net", &netns))
+		start.own_netns = netns.st_ino;
+	gethostname(start.host, sizeof(start.host) - 1);
+	if (!uname(&kernel))
+		snprintf(start.kernel, sizeof(start.kernel), "%.*s", (int)sizeof(start.kernel) - 1,
+			 kernel.release);
+	file = fopen("/proc/sys/kernel/random/boot_id", "re");
+	if (file) {
+		if (fscanf(file, "%39s", start.boot_id) != 1)
+			start.boot_id[0] = 0;
+		fclose(file);
+	}
+	return session_send(session, &start.header, WIRE_STREAM_START, sizeof(start));
+}
+
+static int clock_send(struct session *session)
+{
+	struct wire_clock record = {.wall_offset = wall_offset()};
+
+	return session_send(session, &record.header, WIRE_CLOCK, sizeof(record));
+}
+
+/* A timer that never ends, but is cancelled when somebody sets the clock. */
+static int clock_watch(int fd)
+{
+	struct itimerspec never = {.it_value.tv_sec = 9000000000}; /* year 2255 */
+
+	return timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL);
+}
+
+static int clock_check(struct session *session)
+{
+	uint64_t expirations;
+
+	if (read(session->clock, &expirations, sizeof(expirations)) >= 0 || errno != ECANCELED)
+		return 0;
+	clock_watch(session->clock);
+	return clock_send(session);
+}
+
+/* Before the first record with this user. A user without a name is asked for once
+ * as well. */
+static int user_send(struct session *session, uint32_t uid)
+{
+	struct wire_user record = {.uid = uid};
+	struct user *user;
+	struct passwd *entry;
+
+	HASH_FIND(hh, session->users, &uid, sizeof(uid), user);
+	if (user)
+		return 0;
+	user = calloc(1, sizeof(*user));
+	if (!user)
+		return -ENOMEM;
+	user->uid = uid;
+	HASH_ADD(hh, session->users, uid, sizeof(uid), user);
+	entry = getpwuid(uid);
+	if (!entry || strlen(entry->pw_name) >= sizeof(record.name))
+		return 0;
+	strcpy(record.name, entry->pw_name);
+	return session_send(session, &record.header, WIRE_USER, sizeof(record));
+}
+
+static int session_record(void *context, void *bytes, size_t size)
+{
+	struct session *session = context;
+	const struct wire_header *header = bytes;
+	int error = 0;
+
+	/* With all of them: the first one of a process may be lost. */
+	if (header->type == WIRE_CALL || header->type == WIRE_OUTCOME ||
+	    header->type == WIRE_RELEASE) {
+		const struct wire_event *event = bytes;
+
+		if (!(event->flags & WIRE_NO_CLAIMANT))
+			error = user_send(session, event->uid);
+	}
+	return error ? error : session->handler(session->context, bytes, size);
+}
+
+struct session *session_open(const struct probe_options *options, ring_handler handler,
+			     void *context, struct probe_failure *failure)
+{
+	struct session *session = calloc(1, sizeof(*session));
+	struct epoll_event event = {.events = EPOLLIN};
+	int error = -ENOMEM;
+
+	failure->error = 0;
+	if (!session)
+		goto fail;
+	session->handler = handler;
+	session->context = context;
+	session->epoll = session->clock = session->timeout = -1;
+	session->probe = probe_open(options, failure);
+	if (!session->probe)
+		goto fail;
+	session->ring = ring_open(session->probe, session_record, session);
+	session->epoll = epoll_create1(EPOLL_CLOEXEC);
+	session->clock = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (!session->ring || session->epoll < 0 || session->clock < 0 ||
+	    epoll_ctl(session->epoll, EPOLL_CTL_ADD, ring_fd(session->ring), &event) ||
+	    epoll_ctl(session->epoll, EPOLL_CTL_ADD, session->clock, &event) ||
+	    clock_watch(session->clock)) {
+		error = -errno;
+		goto fail;
+	}
+	error = probe_snapshot(session->probe);
+	if (error)
+		goto fail;
+	error = start_send(session);
+	if (error)
+		goto fail;
+	return session;
+fail:
+	if (!failure->error) {
+		failure->error = error;
+		snprintf(failure->text, sizeof(failure->text), "cannot start: %s",
+			 strerror(-error));
+	}
+	session_close(session);
+	return NULL;
+}
+
+int session_tree_add(struct session *session, uint32_t pid)
+{
+	return probe_tree_add(session->probe, pid);
+}
+
+int session_fd(const struct session *session)
+{
+	return session->epoll;
+}
+
+int session_timeout(struct session *session)
+{
+	if (session->timeout >= 0)
+		return session->timeout;
+	if (!ring_may_sleep(session->ring))
+		return 0;
+	return probe_fetch(session->probe) ? -1 : SLEEP_WITHOUT_FETCH_MS;
+}
+
+int session_drain(struct session *session)
+{
+	int error = clock_check(session);
+	int count;
+
+	if (error)
+		return error;
+	count = ring_drain(session->ring, DRAIN_LIMIT);
+	session->timeout = count <= 0 ? -1 : count < DRAIN_LIMIT ? NAP_MS : 0;
+	return count;
+}
+
+int session_end(struct session *session, bool quiet)
+{
+	struct wire_stream_end end = {0};
+	struct cpu_counters totals;
+	int count;
+
+	end.skipped = probe_skipped(session->probe);
+	probe_detach(session->probe);
+	/* Programs that were running when they were detached end before this does:
+	 * it waits for all RCU readers. */
+	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+	if (quiet)
+		return 0;
+	do
+		count = session_drain(session);
+	while (count > 0);
+	if (count < 0)
+		return count;
+	probe_totals(session->probe, &totals);
+	end.seen = totals.seen;
+	end.lost = totals.lost;
+	end.filtered = totals.filtered;
+	end.untracked = totals.untracked;
+	end.unseen = totals.unseen;
+	return session_send(session, &end.header, WIRE_STREAM_END, sizeof(end));
+}
+
+void session_close(struct session *session)
+{
+	struct user *user, *next;
+
+	if (!session)
+		return;
+	HASH_ITER (hh, session->users, user, next) {
+		HASH_DEL(session->users, user);
+		free(user);
+	}
+	if (session->epoll >= 0)
+		close(session->epoll);
+	if (session->clock >= 0)
+		close(session->clock);
+	ring_close(session->ring);
+	probe_close(session->probe);
+	free(session);
+}

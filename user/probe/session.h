@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A live stream: the records of the kernel, and between them what only user space
+ * knows (start, names of users, steps of the clock, end), in the order in which a
+ * replay will see them.
+ */
+#ifndef PORTSNOOP_SESSION_H
+#define PORTSNOOP_SESSION_H
+
+#include "probe/attach.h"
+#include "probe/ring.h"
+
+struct session;
+
+/* Attaches, notes the sockets that are there, and hands over WIRE_STREAM_START.
+ * NULL: *failure tells why. */
+struct session *session_open(const struct probe_options *options, ring_handler handler,
+			     void *context, struct probe_failure *failure);
+
+/* For `-- COMMAND`. */
+int session_tree_add(struct session *session, uint32_t pid);
+
+int session_fd(const struct session *session); /* to be polled for input */
+
+/* How long the caller may sleep on session_fd(), in ms; -1: until it is readable.
+ * Ask right before each sleep. */
+int session_timeout(struct session *session);
+
+/* Hands over what has come, up to a limit that leaves room for other work between.
+ * How many records, or the handler's error. */
+int session_drain(struct session *session);
+
+/* Detaches, hands over the rest and WIRE_STREAM_END. 0 or the handler's error; with
+ * `quiet`, the handler is not called any more. */
+int session_end(struct session *session, bool quiet);
+
+void session_close(struct session *session);
+
+#endif
