@@ -135,3 +135,16 @@ def large_ring():
     equal(sum(map(is_event, events)), STORM, "events")
     equal(sums(events)[:2], (0, 0), "lost")
     equal(tool.totals()[1], STORM, "delivered")
+
+
+@test("loss: an output that nobody reads for a while costs nothing, far beyond what the ring holds")
+def unread_output():
+    one = Claimer()
+    tool = Tool("trace", "-o", "json", "--ring", "2M", "--pid", str(one.pid))
+    tool.started()
+    for _ in range(8):
+        one.ask("storm", "udp4", "127.78.3.1", 0, STORM)
+    events = parse_events(tool.stop())
+    equal(sum(map(is_event, events)), 8 * STORM, "events")
+    equal(sums(events)[:2], (0, 0), "lost")
+    equal(tool.totals()[1], 8 * STORM, "delivered")

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/membarrier.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,13 +19,13 @@
 #include <unistd.h>
 #include <uthash.h>
 
-/* Between two looks at a busy ring: long enough for a batch, short enough for
- * the eye, and a fraction of what the ring holds at the highest rates measured. */
-#define NAP_MS 5
+#include "probe/backlog.h"
+#include "probe/reader.h"
+
 #define DRAIN_LIMIT 16384
-/* Where wake-ups are not ordered by an atomic addition that returns (before 5.12),
- * one could be missed. */
-#define SLEEP_WITHOUT_FETCH_MS 500
+/* Seconds of the highest rates measured. Twice of it can be in memory: what the
+ * reader's thread has put there, and what is being worked on. */
+#define BACKLOG_BYTES (64 * 1024 * 1024)
 
 #define NS 1000000000
 
@@ -35,12 +36,13 @@ struct user {
 
 struct session {
 	struct probe *probe;
-	struct ring *ring;
+	struct backlog *backlog;
+	struct reader *reader;
 	ring_handler handler;
 	void *context;
 	int epoll;
 	int clock;	    /* readable when the wall clock was set */
-	int timeout;	    /* ms, after the last drain; -1: it found nothing */
+	bool busy;	    /* the last drain stopped at its limit */
 	struct user *users; /* whose names were sent */
 };
 
@@ -188,24 +190,29 @@ struct session *session_open(const struct probe_options *options, ring_handler h
 		goto fail;
 	session->handler = handler;
 	session->context = context;
-	session->epoll = session->clock = session->timeout = -1;
+	session->epoll = session->clock = -1;
 	session->probe = probe_open(options, failure);
 	if (!session->probe)
 		goto fail;
-	session->ring = ring_open(session->probe, session_record, session);
+	session->backlog = backlog_new(BACKLOG_BYTES);
 	session->epoll = epoll_create1(EPOLL_CLOEXEC);
 	session->clock = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (!session->ring || session->epoll < 0 || session->clock < 0 ||
-	    epoll_ctl(session->epoll, EPOLL_CTL_ADD, ring_fd(session->ring), &event) ||
+	if (!session->backlog || session->epoll < 0 || session->clock < 0 ||
+	    epoll_ctl(session->epoll, EPOLL_CTL_ADD, backlog_fd(session->backlog), &event) ||
 	    epoll_ctl(session->epoll, EPOLL_CTL_ADD, session->clock, &event) ||
 	    clock_watch(session->clock)) {
 		error = -errno;
 		goto fail;
 	}
-	error = probe_snapshot(session->probe);
+	error = start_send(session);
 	if (error)
 		goto fail;
-	error = start_send(session);
+	session->reader = reader_start(session->probe, session->backlog);
+	if (!session->reader) {
+		error = -errno;
+		goto fail;
+	}
+	error = probe_snapshot(session->probe);
 	if (error)
 		goto fail;
 	return session;
@@ -231,30 +238,50 @@ int session_fd(const struct session *session)
 
 int session_timeout(struct session *session)
 {
-	if (session->timeout >= 0)
-		return session->timeout;
-	if (!ring_may_sleep(session->ring))
-		return 0;
-	return probe_fetch(session->probe) ? -1 : SLEEP_WITHOUT_FETCH_MS;
+	return session->busy ? 0 : -1;
 }
 
 int session_drain(struct session *session)
 {
-	int error = clock_check(session);
-	int count;
+	int count, error = clock_check(session);
+	void *record;
+	size_t size;
 
-	if (error)
+	session->busy = false;
+	for (count = 0; !error && count < DRAIN_LIMIT; count++) {
+		record = backlog_next(session->backlog, &size);
+		if (!record)
+			break;
+		error = session_record(session, record, size);
+	}
+	session->busy = count == DRAIN_LIMIT;
+	if (!error && backlog_over(session->backlog, &error) && error)
 		return error;
-	count = ring_drain(session->ring, DRAIN_LIMIT);
-	session->timeout = count <= 0 ? -1 : count < DRAIN_LIMIT ? NAP_MS : 0;
-	return count;
+	return error ? error : count;
+}
+
+/* What is in the ring and in the backlog still. */
+static int session_finish(struct session *session)
+{
+	struct pollfd wait = {.fd = backlog_fd(session->backlog), .events = POLLIN};
+	int count, error;
+
+	reader_finish(session->reader);
+	do {
+		if (poll(&wait, 1, session_timeout(session)) < 0 && errno != EINTR)
+			return -errno;
+		count = session_drain(session);
+		if (count < 0)
+			return count;
+	} while (!backlog_over(session->backlog, &error));
+	return error;
 }
 
 int session_end(struct session *session, bool quiet)
 {
 	struct wire_stream_end end = {0};
 	struct cpu_counters totals;
-	int count;
+	int error;
 
 	end.skipped = probe_skipped(session->probe);
 	probe_detach(session->probe);
@@ -263,11 +290,9 @@ int session_end(struct session *session, bool quiet)
 	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 	if (quiet)
 		return 0;
-	do
-		count = session_drain(session);
-	while (count > 0);
-	if (count < 0)
-		return count;
+	error = session_finish(session);
+	if (error)
+		return error;
 	probe_totals(session->probe, &totals);
 	end.seen = totals.seen;
 	end.lost = totals.lost;
@@ -283,6 +308,12 @@ void session_close(struct session *session)
 
 	if (!session)
 		return;
+	if (session->reader) {
+		/* Nobody takes anything any more: it is not to wait for room. */
+		backlog_hurry(session->backlog);
+		reader_finish(session->reader);
+		reader_free(session->reader);
+	}
 	HASH_ITER (hh, session->users, user, next) {
 		HASH_DEL(session->users, user);
 		free(user);
@@ -291,7 +322,7 @@ void session_close(struct session *session)
 		close(session->epoll);
 	if (session->clock >= 0)
 		close(session->clock);
-	ring_close(session->ring);
+	backlog_free(session->backlog);
 	probe_close(session->probe);
 	free(session);
 }
