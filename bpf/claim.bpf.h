@@ -77,25 +77,38 @@ static __always_inline bool address_equal(const u8 *a, const u8 *b)
 	return left[0] == right[0] && left[1] == right[1];
 }
 
-/* The lease of a socket that just got a port, or connects. */
+/* The snapshot can find a socket between the moment that a call gives it a port and the
+ * hook that tells of the call. */
+static __always_inline bool lease_seeded(const struct lease *lease, u16 port, u32 netns)
+{
+	return lease->held && !lease->time && lease->port == port && lease->netns == netns;
+}
+
+/* The lease of a socket that just got a port, or connects. `passes`: what
+ * filter_claimant() says of the owner. */
 static __always_inline u64 lease_open(struct sock *sk, const struct wire_event *event,
-				      const struct owner *owner)
+				      const struct owner *owner, bool passes)
 {
 	u64 key = (u64)sk;
 	struct lease *known = bpf_map_lookup_elem(&sockets, &key);
 	struct lease lease = {};
 	bool connecting = event->flags & WIRE_IN_PROGRESS;
+	long error;
 
 	if (known && !(event->flags & WIRE_CLAIMED)) {
 		known->connecting = connecting;
 		known->connect_trigger = event->trigger;
 		known->called = event->header.time;
 		known->connector = *owner;
+		known->connector_passes = passes;
 		return known->socket;
 	}
 	/* A port that is still held belongs to an older socket at this address
 	 * whose end was not seen: not the same one. */
-	lease.socket = known && !known->held ? known->socket : generation_next();
+	if (known && (!known->held || lease_seeded(known, event->local_port, event->netns)))
+		lease.socket = known->socket;
+	else
+		lease.socket = generation_next();
 	lease.called = event->header.time;
 	lease.port = event->local_port;
 	lease.netns = event->netns;
@@ -103,13 +116,22 @@ static __always_inline u64 lease_open(struct sock *sk, const struct wire_event *
 	lease.connecting = connecting;
 	lease.connect_trigger = event->trigger;
 	lease.connector = *owner;
+	lease.connector_passes = passes;
 	if (event->flags & WIRE_CLAIMED) {
 		lease.time = event->header.time;
 		lease.claimant = lease.connector;
+		lease.claimant_passes = passes;
 		lease.trigger = event->trigger;
 		lease.origin = event->origin;
 	}
-	if (bpf_map_update_elem(&sockets, &key, &lease, BPF_ANY))
+	error = bpf_map_update_elem(&sockets, &key, &lease, known ? BPF_ANY : BPF_NOEXIST);
+	if (error == -EEXIST) { /* seeded right now */
+		known = bpf_map_lookup_elem(&sockets, &key);
+		if (known)
+			lease.socket = known->socket;
+		error = bpf_map_update_elem(&sockets, &key, &lease, BPF_ANY);
+	}
+	if (error)
 		COUNT(untracked);
 	return lease.socket;
 }
@@ -135,14 +157,11 @@ static __always_inline void event_owner(struct wire_event *event, const struct o
 		event->flags |= WIRE_NO_CLAIMANT;
 }
 
-/* The current process, announced if it is new. False: it is not to be traced. */
-static __always_inline bool owner_current(struct owner *owner)
+/* The current process, whose leader it is. */
+static __always_inline void owner_current(struct owner *owner, struct task_struct *leader)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
 
-	if (!filter_passes(leader))
-		return false;
 	owner->pid = BPF_CORE_READ(leader, tgid);
 	owner->exec = BPF_CORE_READ(leader, self_exec_id);
 	owner->start = BPF_CORE_READ(leader, start_boottime);
@@ -150,22 +169,84 @@ static __always_inline bool owner_current(struct owner *owner)
 	owner->uid = BPF_CORE_READ(task, cred, uid.val);
 	owner->cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
 	BPF_CORE_READ_INTO(&owner->comm, task, comm);
-	process_announce(leader, owner->pid, owner->start, owner->exec);
-	return true;
 }
 
 /* A worker of the kernel joins a subflow to a connection: on behalf of the process
  * whose connection it is. */
-static __always_inline bool owner_joined(struct owner *owner, struct sock *first)
+static __always_inline bool owner_joined(struct owner *owner, struct sock *first, bool *passes)
 {
 	u64 key = (u64)first;
 	struct lease *lease = bpf_map_lookup_elem(&sockets, &key);
 
-	if (lease)
+	if (lease) {
 		*owner = lease->claimant;
-	else if (config.tree)
+		if (config.filter)
+			*passes = lease->claimant_passes;
+	} else if (config.tree) {
 		return false; /* the connection itself was not for this stream */
+	}
 	return true;
+}
+
+/* What the filter says of a call's record; what has to do with the process said it
+ * before. */
+static __always_inline bool call_passes(const struct call *call, const struct wire_event *event,
+					struct sock *sk, bool claimant_passes)
+{
+	struct subject subject = {
+		.trigger = event->trigger,
+		.origin = event->origin,
+		.failed = event->error != 0,
+		.claimant_passes = claimant_passes,
+	};
+
+	subject_socket(&subject, sk);
+	/* As event_other() has it. */
+	if (call->trigger == WIRE_BIND && event->error &&
+	    (call->other_family == AF_INET ||
+	     (call->other_family == AF_INET6 && subject.family == 6))) {
+		subject.asked = call->other_port;
+		subject.has_asked = 1;
+	}
+	return filter_passes(&subject);
+}
+
+static __always_inline u8 call_origin(const struct call *call)
+{
+	if (!(call->flags & WIRE_CLAIMED))
+		return WIRE_ORIGIN_NONE;
+	return call->trigger == WIRE_BIND && call->other_port ? WIRE_ORIGIN_REQUESTED
+							      : WIRE_ORIGIN_KERNEL;
+}
+
+/* The socket's number, and its lease if the call is about one. A datagram connect may
+ * fail and leave the port taken. */
+static __always_inline u64 call_keep(struct sock *sk, const struct wire_event *event,
+				     const struct owner *owner, bool passes)
+{
+	if (event->local_port && event->flags & (WIRE_CLAIMED | WIRE_IN_PROGRESS))
+		return lease_open(sk, event, owner, passes);
+	return lease_number(sk);
+}
+
+/* False: the record is not sent, but the socket is watched. */
+static __always_inline bool call_filter(const struct call *call, struct sock *sk, bool joins,
+					const struct owner *owner, bool passes)
+{
+	struct wire_event event = {
+		.error = call->error,
+		.flags = call->flags,
+		.trigger = joins ? WIRE_SUBFLOW : call->trigger,
+		.origin = call_origin(call),
+	};
+
+	if (call_passes(call, &event, sk, passes))
+		return true;
+	event.header.time = bpf_ktime_get_ns();
+	event.local_port = socket_port(sk);
+	event.netns = socket_netns(sk);
+	call_keep(sk, &event, owner, passes);
+	return false;
 }
 
 /*
@@ -177,17 +258,30 @@ static __always_inline bool owner_joined(struct owner *owner, struct sock *first
 static __noinline int call_emit(const struct call *call)
 {
 	struct sock *sk = (void *)call->sk, *first = socket_joins(sk);
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
 	u32 error = call->error, flags = call->flags;
 	struct wire_event *event;
 	struct owner owner = {};
+	bool passes = false;
 
 	if (first) {
 		/* Its bind only prepares the connect that follows at once. */
-		if (call->trigger == WIRE_BIND || !owner_joined(&owner, first))
+		if (call->trigger == WIRE_BIND || !owner_joined(&owner, first, &passes))
 			return 0;
-	} else if (!owner_current(&owner)) {
-		return 0;
+	} else {
+		if (config.tree && !tree_has(leader)) {
+			filter_count();
+			return 0;
+		}
+		owner_current(&owner, leader);
+		if (config.filter & CONFIG_CLAIMANT)
+			passes = filter_claimant(&owner, leader);
 	}
+	if (config.filter && !call_filter(call, sk, first, &owner, passes))
+		return 0;
+	if (!first)
+		process_announce(leader, &owner);
 	event = record_reserve(WIRE_CALL, sizeof(*event));
 	if (!event)
 		return 0;
@@ -196,14 +290,10 @@ static __noinline int call_emit(const struct call *call)
 	event->error = error;
 	event->flags = flags;
 	event->trigger = first ? WIRE_SUBFLOW : call->trigger;
+	event->origin = call_origin(call);
 	event_owner(event, &owner);
 	event_socket(event, sk);
 
-	if (flags & WIRE_CLAIMED) {
-		event->origin = WIRE_ORIGIN_KERNEL;
-		if (call->trigger == WIRE_BIND && call->other_port)
-			event->origin = WIRE_ORIGIN_REQUESTED;
-	}
 	if (socket_port_locked(sk))
 		event->flags |= WIRE_LOCKED;
 	if (call->trigger == WIRE_BIND && !error && !event->local_port && compat_bind_no_port(sk))
@@ -221,22 +311,17 @@ static __noinline int call_emit(const struct call *call)
 	event_reserved(event, sk,
 		       event->local_port || call->trigger != WIRE_BIND ? event->local_port
 								       : event->other_port);
-	/* A datagram connect may fail and leave the port taken. */
-	if (event->local_port && (flags & (WIRE_CLAIMED | WIRE_IN_PROGRESS)))
-		event->socket = lease_open(sk, event, &owner);
-	else
-		event->socket = lease_number(sk);
+	event->socket = call_keep(sk, event, &owner, passes);
 	record_submit(event);
 	return 0;
 }
 
-/* For a call that stands on the stack. */
-static __always_inline void call_emit_own(const struct call *call)
+/* For a call that stands on the stack: read over itself, so that the verifier forgets
+ * what it knows of it, without room for a second one. */
+static __always_inline void call_emit_own(struct call *call)
 {
-	struct call copy;
-
-	bpf_probe_read_kernel(&copy, sizeof(copy), call);
-	call_emit(&copy);
+	bpf_probe_read_kernel(call, sizeof(*call), call);
+	call_emit(call);
 }
 
 #endif

@@ -40,7 +40,8 @@ enum wire_type {
 	WIRE_RELEASE = 4, /* struct wire_event: a socket gave its port back */
 	WIRE_SEED = 5,	  /* struct wire_event: a socket that had its port before the
 			   * stream began. The process is one that holds it, not its
-			   * claimant; `state` is the socket's */
+			   * claimant; `state` is the socket's. Its `socket` is 0 if it
+			   * turned out to be none: it tells nothing then */
 
 	WIRE_STREAM_START = 64, /* struct wire_stream_start: first record of a stream */
 	WIRE_CLOCK = 65,	/* struct wire_clock: the wall clock stepped */
@@ -178,7 +179,8 @@ struct wire_process {
 	wire_u16 exe_length; /* bytes used of exe, args, path */
 	wire_u16 args_length;
 	wire_u16 path_length;
-	wire_u16 zero[3];
+	wire_u16 zero;
+	wire_u32 root; /* the process of --pid that it is, or descends from; 0: none */
 	char comm[WIRE_COMM]; /* of the thread group leader */
 	char parent_comm[WIRE_COMM];
 	char exe[WIRE_EXE];	/* path */
@@ -220,15 +222,19 @@ struct wire_user {
 	char name[36]; /* NUL-terminated; user space of the traced machine knew it so */
 };
 
+#define WIRE_BLOCKERS 64
+
 /*
- * A socket that the kernel listed (sock_diag) right after a claim failed for want of
- * its port. Zero or more come before the WIRE_CALL with that failure, and belong to
- * it alone. What the kernel lists is no process: whose socket it is follows from the
- * leases that the stream told of.
+ * A socket that the kernel listed right after a claim failed for want of its port.
+ * Zero to WIRE_BLOCKERS come before the WIRE_CALL with that failure, and belong to it alone.
+ * The process is one that has the socket open, not its claimant.
  */
 struct wire_blocker {
 	struct wire_header header;
 	wire_u64 inode;	  /* of the socket; 0: it has none (TIME_WAIT, not accepted yet) */
+	wire_u64 start;	  /* process: start time, CLOCK_BOOTTIME */
+	wire_u32 pid;	  /* 0: no process has it open, or which one was not to be seen */
+	wire_u32 holders; /* how many processes have it open */
 	wire_u32 netns;
 	wire_u32 uid;
 	wire_u32 device;  /* ifindex that it is bound to; 0: none */
@@ -241,7 +247,8 @@ struct wire_blocker {
 	wire_u8 state;	/* TCP state (net/tcp_states.h) */
 	wire_u8 local[16];
 	wire_u8 other[16];
-	wire_u8 zero[4];
+	wire_u32 total;	      /* sockets listed for this failure; the first ones are sent */
+	char comm[WIRE_COMM]; /* of the process */
 };
 
 /* Totals of the kernel side over the whole stream, summed over the CPUs. */
@@ -267,7 +274,7 @@ WIRE_ASSERT(sizeof(struct wire_process) == 3704, "wire_process");
 WIRE_ASSERT(sizeof(struct wire_stream_start) == 264, "wire_stream_start");
 WIRE_ASSERT(sizeof(struct wire_clock) == 32, "wire_clock");
 WIRE_ASSERT(sizeof(struct wire_user) == 64, "wire_user");
-WIRE_ASSERT(sizeof(struct wire_blocker) == 96, "wire_blocker");
+WIRE_ASSERT(sizeof(struct wire_blocker) == 128, "wire_blocker");
 WIRE_ASSERT(sizeof(struct wire_stream_end) == 72, "wire_stream_end");
 
 #endif

@@ -22,6 +22,8 @@ struct seen {
 	int64_t wall_time;
 	struct event_gap gap;
 	struct wire_event socket;
+	struct wire_blocker first, last; /* of its blockers */
+	unsigned int blocker_count, blocker_total;
 	bool has_process;
 	char comm[WIRE_COMM + 1];
 	char user[36];
@@ -32,6 +34,10 @@ struct room {
 	struct seen seen[SEEN_MAX];
 	unsigned int count;
 	int answer; /* of the handler */
+	/* Records that the observer was given, and how many events had come then. */
+	struct wire_event observed[SEEN_MAX];
+	unsigned int observations, events_before[SEEN_MAX];
+	int observer_answer;
 	const char *why;
 };
 
@@ -48,7 +54,14 @@ static int handler(void *context, const struct event *event)
 		.sequence = event->sequence,
 		.wall_time = event->wall_time,
 		.has_process = event->process,
+		.blocker_count = event->blocker_count,
+		.blocker_total = event->blocker_total,
 	};
+	assert_int_equal(event->blockers != NULL, event->blocker_count != 0);
+	if (event->blocker_count) {
+		seen->first = event->blockers[0];
+		seen->last = event->blockers[event->blocker_count - 1];
+	}
 	if (event->gap)
 		seen->gap = *event->gap;
 	if (event->socket)
@@ -60,12 +73,22 @@ static int handler(void *context, const struct event *event)
 	return room->answer;
 }
 
+static int observer(void *context, const struct wire_event *record)
+{
+	struct room *room = context;
+
+	assert_true(room->observations < SEEN_MAX);
+	room->events_before[room->observations] = room->count;
+	room->observed[room->observations++] = *record;
+	return room->observer_answer;
+}
+
 static int empty(void **state)
 {
 	struct room *room = calloc(1, sizeof(*room));
 
 	assert_non_null(room);
-	room->decoder = decoder_new(handler, room);
+	room->decoder = decoder_new(handler, observer, room);
 	assert_non_null(room->decoder);
 	*state = room;
 	return 0;
@@ -457,7 +480,7 @@ static void unknown_types(void **state)
 	record.header.cpu_sequence = record_number(1, 5);
 	feed(room, &record, 0);
 	/* of user space, where it says nothing */
-	record.header.type = 68;
+	record.header.type = 69;
 	record.header.lost = 9;
 	feed(room, &record, 0);
 	record.header.type = UINT16_MAX;
@@ -532,6 +555,7 @@ static void malformed(void **state)
 	struct room *room = *state;
 	struct wire_event event = record_bind(42, "web", 80, 80), bad;
 	struct wire_process process = record_process(42, "web", "/bin/web", "web", "/a"), wrong;
+	struct wire_blocker blocker = record_blocker(7, "web", 10, 80), hindered;
 	struct wire_user user = {.header = {.type = WIRE_USER, .size = sizeof(user)}};
 	struct wire_header header = {.type = WIRE_CALL, .size = sizeof(header)};
 	uint64_t longer[sizeof(event) / 8 + 1];
@@ -554,6 +578,7 @@ static void malformed(void **state)
 	do {                                                                                       \
 		bad = event;                                                                       \
 		wrong = process;                                                                   \
+		hindered = blocker;                                                                \
 		change;                                                                            \
 		refuse(room, &what, sizeof(what), why);                                            \
 	} while (0)
@@ -563,6 +588,16 @@ static void malformed(void **state)
 	SPOIL(bad, bad.trigger = WIRE_SUBFLOW + 1, "trigger is unknown");
 	SPOIL(bad, (bad.trigger = 200, bad.header.type = WIRE_RELEASE), "trigger is unknown");
 	SPOIL(bad, bad.origin = 3, "origin");
+	event = record_seed(42, "web", 4097, 10, 80);
+	SPOIL(bad, bad.family = 5, "neither 4 nor 6");
+	SPOIL(bad, bad.state = 0, "state is unknown");
+	SPOIL(bad, bad.state = 13, "state is unknown");
+	SPOIL(bad, bad.local_port = 0, "has none");
+	SPOIL(bad, bad.origin = 3, "origin");
+	SPOIL(bad, bad.trigger = WIRE_SUBFLOW + 1, "trigger is unknown");
+	SPOIL(bad, memset(bad.comm, 'a', WIRE_COMM), "no end");
+	SPOIL(bad, bad.header.cpu_sequence = record_number(4, 1), "CPU that the stream");
+	event = record_bind(42, "web", 80, 80);
 	SPOIL(bad, bad.error = 4096, "error number");
 	SPOIL(bad, memset(bad.comm, 'a', WIRE_COMM), "no end");
 	SPOIL(bad, bad.header.cpu_sequence = record_number(4, 1), "CPU that the stream");
@@ -575,10 +610,18 @@ static void malformed(void **state)
 	SPOIL(wrong, wrong.path_length--, "cgroup");
 	SPOIL(wrong, memset(wrong.comm, 'a', WIRE_COMM), "name has no end");
 	SPOIL(wrong, memset(wrong.parent_comm, 'a', WIRE_COMM), "name has no end");
+	SPOIL(hindered, hindered.family = 0, "neither 4 nor 6");
+	SPOIL(hindered, hindered.state = 0, "state is unknown");
+	SPOIL(hindered, hindered.state = 13, "state is unknown");
+	SPOIL(hindered, hindered.local_port = 0, "has none");
+	SPOIL(hindered, memset(hindered.comm, 'a', WIRE_COMM), "name has no end");
+	blocker.header.size = sizeof(blocker) - 8;
+	refuse(room, &blocker, sizeof(blocker) - 8, "too short");
 	memset(user.name, 'a', sizeof(user.name));
 	refuse(room, &user, sizeof(user), "name has no end");
 
-	feed(room, &event, 1);
+	assert_int_equal(room->observations, 0);
+	assert_int_equal(feed(room, &event, 1)->blocker_total, 0);
 	assert_int_equal(decoder_received(room->decoder), 1);
 }
 
@@ -596,6 +639,184 @@ static void handler_stops(void **state)
 	assert_int_equal(room->count, 2);
 	assert_int_equal(decoder_record(room->decoder, &end, sizeof(end), &room->why), -EPIPE);
 	assert_int_equal(room->count, 3);
+}
+
+/* Of the record that the observer was given as number `index`. */
+static void observed(const struct room *room, unsigned int index, uint16_t type,
+		     unsigned int events_before)
+{
+	assert_true(index < room->observations);
+	assert_int_equal(room->observed[index].header.type, type);
+	assert_int_equal(room->events_before[index], events_before);
+}
+
+static void observer_sees_sockets(void **state)
+{
+	struct room *room = *state;
+	struct wire_event bind = record_bind(42, "web", 80, 80);
+	struct wire_event outcome = record_connect(WIRE_OUTCOME, 42, "web");
+	struct wire_event seed = record_seed(7, "old", 9, 1, 22);
+	struct wire_event release = record_event(WIRE_RELEASE, 0, 0, "");
+	struct wire_process process = record_process(42, "web", "/bin/web", "web", "/");
+	struct wire_blocker blocker = record_blocker(7, "old", 10, 80);
+	struct wire_stream_end end = record_end(5, 2);
+
+	release.flags = WIRE_NO_CLAIMANT;
+	feed(room, &process, 0);
+	feed(room, &blocker, 0);
+	assert_int_equal(room->observations, 0);
+
+	/* before the record's own event, behind that of a gap in front of it */
+	feed(room, &bind, 1);
+	observed(room, 0, WIRE_CALL, 0);
+	assert_memory_equal(&room->observed[0], &bind, sizeof(bind));
+	outcome.header.lost = 2;
+	feed(room, &outcome, 2);
+	observed(room, 1, WIRE_OUTCOME, 2);
+	outcome.header.lost = 0;
+	feed(room, &release, 1);
+	observed(room, 2, WIRE_RELEASE, 3);
+	feed(room, &seed, 0);
+	observed(room, 3, WIRE_SEED, 4);
+	assert_memory_equal(&room->observed[3], &seed, sizeof(seed));
+
+	/* one that turned out to be none */
+	seed.socket = 0;
+	feed(room, &seed, 0);
+	assert_int_equal(room->observations, 4);
+	assert_int_equal(decoder_received(room->decoder), 6);
+	feed(room, &end, 1);
+	assert_int_equal(room->observations, 4);
+	assert_int_equal(totals_of(room).skipped, 0);
+}
+
+/* What a seed's header says of its CPU counts like that of any record. */
+static void seeds_are_records(void **state)
+{
+	struct room *room = *state;
+	struct wire_event seed = record_seed(7, "old", 9, 7, 53);
+
+	seed.header.cpu_sequence = record_number(1, 4);
+	seed.header.lost = 2;
+	assert_int_equal(feed(room, &seed, 1)->gap.count, 2);
+	assert_int_equal(totals_of(room).missing, 1);
+	seed.header.cpu_sequence = record_number(1, 3);
+	feed(room, &seed, 0);
+	assert_int_equal(totals_of(room).missing, 0);
+	assert_int_equal(totals_of(room).received, 2);
+	assert_int_equal(decoder_stream(room->decoder)->events, 2);
+}
+
+static void without_observer(void **state)
+{
+	struct room *room = *state;
+	struct wire_stream_start start = record_start();
+	struct wire_event seed = record_seed(7, "old", 9, 12, 53);
+	struct wire_event bind = record_bind(42, "web", 80, 80);
+
+	decoder_free(room->decoder);
+	room->decoder = decoder_new(handler, NULL, room);
+	assert_non_null(room->decoder);
+	feed(room, &start, 1);
+	feed(room, &seed, 0);
+	feed(room, &bind, 1);
+	assert_int_equal(room->observations, 0);
+}
+
+static void observer_stops(void **state)
+{
+	struct room *room = *state;
+	struct wire_event bind = record_bind(42, "web", 80, 80);
+	struct wire_event seed = record_seed(7, "old", 9, 1, 22);
+
+	room->observer_answer = -ENOMEM;
+	assert_int_equal(decoder_record(room->decoder, &bind, sizeof(bind), &room->why), -ENOMEM);
+	assert_int_equal(decoder_record(room->decoder, &seed, sizeof(seed), &room->why), -ENOMEM);
+	assert_int_equal(room->count, 0);
+	room->observer_answer = 1;
+	feed(room, &seed, 0);
+	feed(room, &bind, 1);
+}
+
+static void blockers_of_a_call(void **state)
+{
+	struct room *room = *state;
+	struct wire_event bind = record_bind(42, "web", 80, 0);
+	struct wire_blocker listening = record_blocker(7, "old", 10, 80);
+	struct wire_blocker waiting = record_blocker(0, "", 6, 80);
+	struct wire_user user = {
+		.header = {.type = WIRE_USER, .size = sizeof(user)}, .uid = 1000, .name = "dev"};
+	struct seen *seen;
+
+	bind.error = EADDRINUSE;
+	feed(room, &listening, 0);
+	feed(room, &user, 0); /* of user space, as they are: may stand between */
+	feed(room, &waiting, 0);
+	bind.header.lost = 1;
+	seen = feed(room, &bind, 2);
+	assert_int_equal(seen[-1].action, EVENT_LOST);
+	assert_int_equal(seen[-1].blocker_total, 0);
+	assert_int_equal(seen->blocker_count, 2);
+	assert_int_equal(seen->blocker_total, 2);
+	assert_memory_equal(&seen->first, &listening, sizeof(listening));
+	assert_memory_equal(&seen->last, &waiting, sizeof(waiting));
+
+	/* of that one alone */
+	assert_int_equal(feed(room, &bind, 1)->blocker_total, 0);
+}
+
+static void blockers_of_nothing(void **state)
+{
+	struct room *room = *state;
+	struct wire_blocker blocker = record_blocker(7, "old", 10, 80);
+	struct wire_event bind = record_bind(42, "web", 80, 0), bad = bind;
+	struct wire_event others[] = {
+		record_connect(WIRE_OUTCOME, 42, "web"),
+		record_event(WIRE_RELEASE, WIRE_BIND, 42, "web"),
+		record_seed(7, "old", 9, 1, 22),
+	};
+	struct wire_process process = record_process(42, "web", "/bin/web", "web", "/");
+	struct wire_header unknown = {.type = 9, .size = sizeof(unknown)};
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		unsigned int events = others[i].header.type != WIRE_SEED;
+		struct seen *seen;
+
+		feed(room, &blocker, 0);
+		seen = feed(room, &others[i], events);
+		assert_int_equal(seen ? seen->blocker_total : 0, 0);
+		assert_int_equal(feed(room, &bind, 1)->blocker_total, 0);
+	}
+	feed(room, &blocker, 0);
+	feed(room, &process, 0);
+	assert_int_equal(feed(room, &bind, 1)->blocker_total, 0);
+	feed(room, &blocker, 0);
+	feed(room, &unknown, 0);
+	assert_int_equal(feed(room, &bind, 1)->blocker_total, 0);
+
+	/* a record that is none changes nothing */
+	feed(room, &blocker, 0);
+	bad.family = 0;
+	refuse(room, &bad, sizeof(bad), "neither 4 nor 6");
+	assert_int_equal(feed(room, &bind, 1)->blocker_total, 1);
+}
+
+static void blockers_beyond_the_limit(void **state)
+{
+	struct room *room = *state;
+	struct wire_event bind = record_bind(42, "web", 80, 0);
+	struct seen *seen;
+
+	for (uint16_t port = 1; port <= EVENT_BLOCKERS + 6; port++) {
+		struct wire_blocker blocker = record_blocker(7, "old", 10, port);
+
+		feed(room, &blocker, 0);
+	}
+	seen = feed(room, &bind, 1);
+	assert_int_equal(seen->blocker_count, EVENT_BLOCKERS);
+	assert_int_equal(seen->blocker_total, EVENT_BLOCKERS + 6);
+	assert_int_equal(seen->first.local_port, 1);
+	assert_int_equal(seen->last.local_port, EVENT_BLOCKERS);
 }
 
 #define TEST(name, setup) cmocka_unit_test_setup_teardown(name, setup, finished)
@@ -618,6 +839,13 @@ int main(void)
 		TEST(must_start, empty),
 		TEST(malformed, started),
 		TEST(handler_stops, started),
+		TEST(observer_sees_sockets, started),
+		TEST(observer_stops, started),
+		TEST(without_observer, empty),
+		TEST(seeds_are_records, started),
+		TEST(blockers_of_a_call, started),
+		TEST(blockers_of_nothing, started),
+		TEST(blockers_beyond_the_limit, started),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -74,6 +74,7 @@ static int trace_set_ring(const char *argument, void *target, const char **expec
 static const struct option_entry trace_options[] = {
 	OUTPUT_OPTIONS(struct trace_options, pipeline),
 	FILTER_OPTIONS(struct trace_options, pipeline.filter),
+	LEDGER_OPTION(struct trace_options, pipeline),
 	OPTION("duration", 'd', "TIME", "stop after this time: 10s, 5m, 2h", option_duration,
 	       struct trace_options, duration),
 	OPTION("save", 's', "FILE", "keep the stream for 'replay' as well, unfiltered",
@@ -194,8 +195,13 @@ static int trace_start(struct trace *trace, char **command)
 	struct probe_options probe = {
 		.tier = options->tier,
 		.ring_bytes = options->ring,
-		.releases = options->pipeline.filter.release || options->save,
+		/* The ledger has to know what was given back. */
+		.releases = !options->pipeline.no_ledger || options->pipeline.filter.release ||
+			    options->save,
+		.ledger = !options->pipeline.no_ledger,
 		.tree = command[0] != NULL,
+		.filter = &options->pipeline.filter,
+		.hold_back = options->pipeline.no_ledger,
 	};
 	struct probe_failure failure;
 	int error;

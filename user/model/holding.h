@@ -17,7 +17,7 @@ struct holder {
 	uint64_t start; /* CLOCK_BOOTTIME, ns */
 	uint32_t pid;
 	uint32_t uid;
-	int fd; /* the lowest one with which it has the socket open */
+	int fd;		  /* the lowest one with which it has the socket open */
 	unsigned int fds; /* how many */
 	char comm[WIRE_COMM + 1];
 	bool exe_deleted;
@@ -45,22 +45,29 @@ enum holding_state {
 	HOLDING_NEW_SYN_RECV,
 };
 
+/*
+ * Without holders are: TIME_WAIT and orphans (`orphan`); connections that wait for
+ * accept() in their listener's queue (no inode, no orphan: who gets them is the
+ * listener's business); and sockets with an inode that are the kernel's own, on their
+ * way in a message (SCM_RIGHTS) or held by io_uring alone.
+ */
 struct holding {
 	uint32_t netns; /* inode number */
-	uint32_t uid;	/* owner of the socket */
+	uint32_t uid;	/* owner of the socket; 0 without an inode, where nobody noted it */
 	uint32_t device;
-	uint32_t flags; /* enum wire_flag: WIRE_REUSEADDR, WIRE_REUSEPORT, WIRE_V6ONLY,
+	uint32_t flags;	 /* enum wire_flag: WIRE_REUSEADDR, WIRE_REUSEPORT, WIRE_V6ONLY,
 			 * WIRE_MPTCP, WIRE_KERNEL_SOCKET, WIRE_SELF_CONNECT */
-	uint64_t inode; /* 0: none: TIME_WAIT, or closed by its process (orphan) */
+	uint64_t inode;	 /* 0: none: TIME_WAIT, or closed by its process (orphan) */
 	uint64_t socket; /* address of the kernel's struct sock; 0: not known */
 	uint16_t protocol;
 	uint16_t local_port;
 	uint16_t other_port; /* 0: no peer */
 	uint8_t family;
-	uint8_t state;	       /* enum holding_state */
-	bool orphan;	       /* no process has it open: the kernel finishes it alone */
-	bool has_expires;      /* the next line is known */
-	uint32_t expires;      /* ms until the timer of TIME_WAIT or of the orphan ends it */
+	uint8_t state;	  /* enum holding_state */
+	bool orphan;	  /* no process has it open: the kernel finishes it alone */
+	bool has_expires; /* the next line is known */
+	uint32_t expires; /* ms until its timer ends it: TIME_WAIT, and FIN_WAIT2 of
+				* an orphan that the kernel keeps in the same way */
 	uint8_t local[16];
 	uint8_t other[16];
 	struct holder *holders; /* by pid */
@@ -76,6 +83,7 @@ struct holdings {
 };
 
 void holding_sort(struct holdings *holdings);
+void holding_free(struct holding *holding); /* what it owns */
 void holdings_free(struct holdings *holdings);
 const char *holding_state_name(uint8_t state); /* "established", ..., "bound" for CLOSE */
 

@@ -7,8 +7,9 @@
  * A lease is opened by a claim that succeeded, or by a seed. A release that goes into
  * TIME_WAIT moves it there; the release without TIME_WAIT, or the end of TIME_WAIT,
  * closes it. TIME_WAIT that was only inferred (WIRE_ESTIMATED) closes by itself
- * LEDGER_TIME_WAIT after it began. One socket can have several leases one after the
- * other, and one in TIME_WAIT beside a new one.
+ * LEDGER_TIME_WAIT after it began; one that was seen, when its end was lost, LEDGER_LOST
+ * after it. One socket can have several leases one after the other, and some in TIME_WAIT
+ * beside a new one.
  */
 #ifndef PORTSNOOP_LEDGER_H
 #define PORTSNOOP_LEDGER_H
@@ -17,6 +18,8 @@
 
 /* TCP_TIMEWAIT_LEN, include/net/tcp.h, ns */
 #define LEDGER_TIME_WAIT (UINT64_C(60) * 1000000000)
+/* Longer than FIN_WAIT2 and TIME_WAIT together, begun anew by late segments */
+#define LEDGER_LOST (5 * LEDGER_TIME_WAIT)
 
 enum lease_state {
 	LEASE_BOUND,	   /* has its port; UDP without a peer, TCP before listen or connect */
@@ -38,8 +41,8 @@ struct lease_process {
 };
 
 struct lease {
-	uint64_t socket; /* generation number in the stream */
-	uint64_t since;	 /* of `state`, CLOCK_MONOTONIC; 0: before the stream began */
+	uint64_t socket;  /* generation number in the stream */
+	uint64_t since;	  /* of `state`, CLOCK_MONOTONIC; 0: before the stream began */
 	uint64_t claimed; /* when the claim was made, CLOCK_MONOTONIC; 0: before the stream */
 	uint64_t expires; /* LEASE_TIME_WAIT: when it ends at the latest, CLOCK_MONOTONIC */
 	uint32_t netns;
@@ -52,10 +55,13 @@ struct lease {
 	uint8_t trigger; /* of the claim; 0: unknown */
 	uint8_t origin;
 	uint8_t state; /* enum lease_state */
+	bool share;    /* a seed that was accepted on this port: claim and claimant are
+			* the listener's, as far as they are known */
 	uint8_t local[16];
 	uint8_t other[16];
 	struct lease_process claimant; /* pid 0: the claim was before the stream */
-	struct lease_process holder;   /* of a seed: a process that had it then; else pid 0 */
+	struct lease_process holder;   /* a process that had it when a seed or a call told of
+					* a claim that was not seen; else pid 0 */
 };
 
 struct ledger;
@@ -85,27 +91,31 @@ int ledger_record(struct ledger *ledger, const struct wire_event *record, struct
 /* What an event that failed with EADDRINUSE ran into. */
 #define LEDGER_BLOCKERS 8
 struct blockers {
-	unsigned int count;  /* of `lease`: at most LEDGER_BLOCKERS */
-	unsigned int total;  /* how many there are */
-	const struct lease *lease[LEDGER_BLOCKERS]; /* valid until the next ledger_record() */
+	unsigned int count; /* of `lease`: at most LEDGER_BLOCKERS */
+	unsigned int total; /* how many there are */
+	/* Valid until the next record, or the next question about a later time. */
+	const struct lease *lease[LEDGER_BLOCKERS];
 	/* On exhaustion (see ledger_exhausted()) an entry stands for all leases of its
 	 * process in that pool, and this is how many. Else 1. */
 	unsigned int ports[LEDGER_BLOCKERS];
 };
 
 /*
- * Every lease that the kernel would take for a conflict with this failed bind or listen:
- * address, family (a dual-stack socket conflicts in both), device, SO_REUSEADDR,
- * SO_REUSEPORT with the same uid, as inet_csk_bind_conflict() and udp_lib_lport_inuse()
- * do (net/ipv4/inet_connection_sock.c, net/ipv4/udp.c). Listening sockets first, then
- * bound, established, TIME_WAIT; within a state the oldest first.
+ * Every lease that the kernel would take for a conflict with this failed bind or listen
+ * (EADDRINUSE): address, family (a dual-stack socket conflicts in both), device,
+ * SO_REUSEADDR, SO_REUSEPORT with the same uid, as inet_csk_bind_conflict() and
+ * udp_lib_lport_inuse() do (net/ipv4/inet_connection_sock.c, net/ipv4/udp.c); and with
+ * a connect from a port that was bound (EADDRNOTAVAIL): the same peer. Listening sockets
+ * first, then bound, connecting, established, TIME_WAIT; within a state the oldest first.
  */
 void ledger_blockers(struct ledger *ledger, const struct wire_event *failure,
 		     struct blockers *blockers);
 
 /* Exhaustion: an allocation that found no free port (bind to 0, connect, send). Names the
  * processes with the most leases in the pool of the failure (netns, protocol, range; for
- * a TCP connect those toward the same peer), most first. total: processes. */
+ * a TCP connect those toward the same peer, and those of bind and listen, whose ports
+ * connect never takes), most first, and of each its oldest lease. All leases of unknown
+ * processes are one entry. total: processes. */
 bool ledger_exhausted(const struct wire_event *failure);
 void ledger_top_holders(struct ledger *ledger, const struct wire_event *failure,
 			struct blockers *blockers);

@@ -130,6 +130,7 @@ static struct process_entry *entry_new(const struct wire_process *record)
 	process->parent_start = record->parent_start;
 	process->namespace_pid = record->namespace_pid;
 	process->parent_pid = record->parent_pid;
+	process->root = record->root;
 	process->uid = record->uid;
 	process->gid = record->gid;
 	process->flags = record->flags;

@@ -34,6 +34,7 @@ struct process {
 	uint64_t parent_start;
 	uint32_t namespace_pid;
 	uint32_t parent_pid;
+	uint32_t root; /* as in the record */
 	uint32_t uid;
 	uint32_t gid;
 	uint32_t flags; /* enum wire_process_flag */

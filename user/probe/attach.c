@@ -19,6 +19,8 @@
 #include "model/coverage.h"
 #include "probe/feature.h"
 #include "probe/hook.h"
+#include "probe/iterate.h"
+#include "probe/kernel_filter.h"
 #include "probe/object.h"
 #include "probe/place.h"
 
@@ -41,6 +43,7 @@ struct probe {
 	struct bpf_object *object;
 	struct bpf_map *ring, *counters, *tree;
 	struct shared *shared;
+	struct config knobs;
 	const struct cpu_counters *per_cpu;
 	size_t cpus;
 	struct bpf_link *links[HOOKS_MAX];
@@ -187,20 +190,24 @@ static void maps_configure(struct probe *probe, const struct places *places,
 	knobs = (struct config *)bpf_map__initial_value(config, &size);
 	knobs->fetch = probe->fetch;
 	knobs->releases = options->releases;
+	knobs->ledger = options->ledger;
 	knobs->tree = options->tree;
 	knobs->sctp = kernel_has_sctp(places, probe->tier);
 	knobs->time_wait = probe->tier != WIRE_TIER_TRACEPOINT;
+	kernel_filter_configure(probe->object, knobs, options->filter, options->hold_back);
+	probe->knobs = *knobs;
 }
 
-static bool hook_wanted(const struct hook *hook, const struct places *places, enum wire_tier tier,
-			bool tree)
+static bool hook_wanted(const struct hook *hook, const struct places *places,
+			const struct probe *probe)
 {
 	if (hook->unless && kernel_has_function(places, hook->unless))
 		return false;
 	if (hook->before && !kernel_has_function(places, hook->target) &&
 	    kernel_has_function(places, hook->before))
 		return false;
-	return hook->tiers ? hook->tiers >> tier & 1 : tree;
+	return hook->tiers ? hook->tiers >> probe->tier & 1
+			   : probe->knobs.tree || probe->knobs.follow;
 }
 
 /* A program whose function is missing cannot even be loaded. */
@@ -294,7 +301,12 @@ static int places_open(struct places *places, enum wire_tier tier, struct probe_
 	return 0;
 }
 
-static void programs_choose(const struct probe *probe, const struct places *places, bool tree)
+static void program_want(const struct probe *probe, const char *name)
+{
+	bpf_program__set_autoload(bpf_object__find_program_by_name(probe->object, name), true);
+}
+
+static void programs_choose(const struct probe *probe, const struct places *places)
 {
 	struct bpf_program *program;
 
@@ -303,33 +315,36 @@ static void programs_choose(const struct probe *probe, const struct places *plac
 	for (unsigned int i = 0; i < hook_count; i++) {
 		const struct hook *hook = &hook_table[i];
 
-		if (hook_wanted(hook, places, probe->tier, tree) && hook_possible(hook, places))
-			bpf_program__set_autoload(
-				bpf_object__find_program_by_name(probe->object, hook->program),
-				true);
+		if (hook_wanted(hook, places, probe) && hook_possible(hook, places))
+			program_want(probe, hook->program);
 	}
-	bpf_program__set_autoload(
-		bpf_object__find_program_by_name(probe->object, "snapshot_sockets"), true);
+	program_want(probe, "snapshot_sockets");
+	if (probe->knobs.follow)
+		program_want(probe, "snapshot_followed");
 }
 
 /* The hooks of a tier, loaded and attached; the report is filled in either way. */
-static int tier_attach(struct probe *probe, const struct places *places, bool tree,
-		       struct probe_failure *failure)
+static int tier_attach(struct probe *probe, const struct places *places,
+		       const struct filter *filter, struct probe_failure *failure)
 {
 	int error;
 
-	programs_choose(probe, places, tree);
+	programs_choose(probe, places);
 	error = bpf_object__load(probe->object);
 	if (error)
 		return failure_set(failure, error,
 				   "the kernel refused to load the programs of the %s tier (%s)",
 				   tier_name(probe->tier), strerror(-error));
+	error = kernel_filter_fill(probe->object, &probe->knobs, filter);
+	if (error)
+		return failure_set(failure, error, "cannot hand the filter to the kernel (%s)",
+				   strerror(-error));
 
 	for (unsigned int i = hook_count; i-- > 0;) {
 		const struct hook *hook = &hook_table[i];
 		struct hook_report *line = &probe->report[probe->hooks];
 
-		if (!hook_wanted(hook, places, probe->tier, tree))
+		if (!hook_wanted(hook, places, probe))
 			continue;
 		*line = (struct hook_report){
 			.program = hook->program, .hook = hook->target, .coverage = hook->coverage};
@@ -355,6 +370,10 @@ static int tier_attach(struct probe *probe, const struct places *places, bool tr
 					   hook->target, strerror(-line->error),
 					   tier_name(probe->tier));
 	}
+	error = probe->knobs.follow ? kernel_filter_follow(probe->object) : 0;
+	if (error)
+		return failure_set(failure, error, "cannot list the processes (%s)",
+				   strerror(-error));
 	return 0;
 }
 
@@ -405,7 +424,7 @@ static struct probe *tier_open(enum wire_tier tier, const struct probe_options *
 	error = places_open(&places, tier, failure);
 	if (!error) {
 		maps_configure(probe, &places, options);
-		error = tier_attach(probe, &places, options->tree, failure);
+		error = tier_attach(probe, &places, options->filter, failure);
 	}
 	places_close(&places);
 	if (error || memory_map(probe, failure)) {
@@ -499,28 +518,10 @@ bool probe_fetch(const struct probe *probe)
 
 int probe_snapshot(struct probe *probe)
 {
-	struct bpf_program *program =
-		bpf_object__find_program_by_name(probe->object, "snapshot_sockets");
-	struct bpf_link *link = bpf_program__attach_iter(program, NULL);
-	char nothing[4096];
-	ssize_t length;
-	int fd, error = 0;
+	ssize_t result = program_iterate(
+		bpf_object__find_program_by_name(probe->object, "snapshot_sockets"));
 
-	if (!link)
-		return -errno;
-	fd = bpf_iter_create(bpf_link__fd(link));
-	if (fd < 0) {
-		error = -errno;
-	} else {
-		do
-			length = read(fd, nothing, sizeof(nothing));
-		while (length > 0 || (length < 0 && (errno == EINTR || errno == EAGAIN)));
-		if (length < 0)
-			error = -errno;
-		close(fd);
-	}
-	bpf_link__destroy(link);
-	return error;
+	return result < 0 ? (int)result : 0;
 }
 
 int probe_tree_add(struct probe *probe, uint32_t pid)

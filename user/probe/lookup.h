@@ -14,7 +14,7 @@
 /* A network namespace of this machine. */
 struct netns {
 	uint32_t inode;
-	char *name; /* of its file in /run/netns; NULL: it has none */
+	char *name;    /* of its file in /run/netns; NULL: it has none */
 	char path[64]; /* a file that opens it: /proc/PID/ns/net or /run/netns/NAME */
 };
 struct netns_list {
@@ -29,7 +29,7 @@ struct lookup_query {
 	const struct port_set *ports; /* local ports */
 	uint16_t protocol;	      /* 0: all; TCP finds MPTCP as well */
 	uint32_t netns;		      /* 0: all that can be seen */
-	bool has_address;	      /* only sockets that this address reaches: it, or a wildcard */
+	bool has_address; /* only sockets that this address reaches: it, or a wildcard */
 	uint8_t family;
 	uint8_t address[16];
 };
