@@ -71,23 +71,29 @@ static __always_inline bool name_allowed(const char *comm)
 static __always_inline bool cgroup_allowed(struct task_struct *leader)
 {
 	struct kernfs_node *node = BPF_CORE_READ(leader, cgroups, dfl_cgrp, kn);
-	u64 matched = 0;
+	u64 matched = 0, result = 1; /* a path that is deeper than a record tells */
 
 	for (int i = 0; i < CGROUP_STEPS; i++) {
 		struct kernfs_node *parent = compat_kernfs_parent(node);
 		struct filter_component key = {};
 		u64 *places;
 
-		if (!parent)
-			return matched & config.cgroup_firsts;
+		if (!parent) {
+			result = matched & config.cgroup_firsts;
+			break;
+		}
 		if (bpf_probe_read_kernel_str(key.text, sizeof(key.text),
 					      BPF_CORE_READ(node, name)) <= 0)
-			return true;
+			break;
+		matched = matched << 1 | config.cgroup_lasts;
 		places = bpf_map_lookup_elem(&filter_components, &key);
-		matched = places ? (matched << 1 | config.cgroup_lasts) & *places : 0;
+		if (places)
+			matched &= *places;
+		else
+			matched = 0;
 		node = parent;
 	}
-	return true; /* deeper than a record tells */
+	return result;
 }
 
 /* The name that its record has, or will have: the one at its first call, as in a stream

@@ -18,9 +18,11 @@ CLAIMS_OF_EIGHT = 7  # of eight sockets of tests/bench/sockets.c
 
 def row(name, memory, budget):
     once = memory["rss"] - memory["ring"] + memory["maps"]
-    judged = bench.verdict(once / bench.MIB, *budget, better=min)
+    judged = ""
+    if budget:
+        judged = f"{budget[0]}, aim {budget[1]}: {bench.verdict(once / bench.MIB, *budget, better=min)}"
     return [name, bench.mib(memory["rss"]), bench.mib(memory["ring"]), bench.mib(memory["maps"]), bench.mib(once),
-            f"{budget[0]}, aim {budget[1]}: {judged}"]
+            judged]
 
 
 def memory():
@@ -35,7 +37,7 @@ def memory():
             watcher.await_quiet()
             rows.append(row(f"{sockets.told['claims']} leases", watcher.memory(), FULL))
         watcher.await_quiet()
-        rows.append(row("these given back", watcher.memory(), FULL))
+        rows.append(row("these given back", watcher.memory(), None))
         words, tier = watcher.stop(), watcher.tier
     bench.table(["MiB", "RSS", "of it BPF maps", "BPF maps", "sum, each page once", "budget"], rows)
     print("\nRSS has the ring's pages twice, as they are mapped twice; they are the map's, so the sum has them "

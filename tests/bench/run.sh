@@ -16,6 +16,7 @@ mkdir -p build/bench || exit 1
 
 # Run by root in a user's tree: what is made here belongs to the user.
 owner=$(stat -c %u:%g .)
+# shellcheck disable=SC2317
 give_back() {
 	[ "${owner%:*}" -eq 0 ] || chown -Rh "$owner" build
 }

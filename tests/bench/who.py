@@ -87,7 +87,8 @@ def show(taken, found, rounds):
                      f"{least:.1f}", f"{median:.1f}", "1" if name == WHO else ratios, budget,
                      f"{bench.spread([one[2] for one in values])[1]:.0f}",
                      bench.mib(max(one[1] for one in values) * 1024)])
-    bench.table(["command", "finds it", "least ms", "median ms", "median of who's (least)", "budget", "CPU ms", "RSS MiB"], rows)
+    bench.table(["command", "finds it", "least ms", "median ms", "median of who's (least)", "budget", "CPU ms",
+                 "RSS MiB"], rows)
     print(f"\n{rounds} rounds, the commands in turn, output to /dev/null.")
 
 

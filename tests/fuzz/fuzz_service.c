@@ -196,7 +196,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!size)
 		return 0;
 	/* Of just this size, so that a byte too far is seen; and aligned. */
-	message = malloc(size > 1 ? size - 1 : 1);
+	message = calloc(1, size > 1 ? size - 1 : 1);
 	check(message);
 	memcpy(message, data + 1, size - 1);
 	switch (data[0]) {

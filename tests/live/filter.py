@@ -25,6 +25,9 @@ CGROUPS = "/sys/fs/cgroup/unified", "/sys/fs/cgroup"
 # Tracers at once: each is attached to all hooks.
 AT_ONCE = 4
 
+KINDS = ("port", "port of the pool", "pid", "uid", "comm", "comm of the process", "proto", "family", "netns",
+         "trigger", "failed", "ephemeral", "cgroup", "cgroup below", "several")
+
 # What a reader is told of an event, except when it came and what only the ledger knows.
 TOLD = ("event.action", "event.outcome", "error.code", "network", "source", "destination", "server", "process",
         "portsnoop.trigger", "portsnoop.origin", "portsnoop.claimed", "portsnoop.local", "portsnoop.requested",
@@ -72,8 +75,9 @@ class Cast:
         self.other.ask("rename", "name")  # the kernel leaves the rest of the old one
         self.other.ask("claim", "tcp4", "127.0.0.1", 0)
         self.other.ask("thread", "", "tcp4", "127.0.0.1", 0)
+        self.family = {self.plain.pid, self.child.pid}
         for claimer in (self.plain, self.child):
-            claimer.ask("detach", "tcp6", "::1", 0)
+            self.family.add(claimer.ask("detach", "tcp6", "::1", 0)[0])
         for kind in ("udplite4", "mptcp4"):
             self.plain.ask("claim", kind, "127.0.0.1", 0)  # or an error, where a kernel has none
         for claimer in self.claimers:
@@ -105,9 +109,14 @@ class Cast:
 def filters(cast):
     """(kind, options). A kind is shown to hold back and to let through."""
     yield "port", ("--port", f"{PORTS[0]},{PORTS[2]}-{PORTS[2] + 900}")
+    # Of a connect that failed nothing is left but what was noted.
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as pool:
+        yield "port of the pool", ("--port", "-".join(pool.read().split()))
     yield "pid", ("--pid", f"{cast.plain.pid},{cast.parent}")
     yield "uid", ("--uid", str(NOBODY))
     yield "comm", ("--comm", "work-er thread", "--comm", "name")
+    with open(f"/proc/{cast.plain.pid}/comm", encoding="utf-8") as name:
+        yield "comm of the process", ("--comm", name.read().rstrip("\n"))
     yield "proto", ("--proto", "udp,udplite,mptcp")
     yield "family", ("--family", "6")
     yield "netns", ("--netns", str(cast.netns))
@@ -134,15 +143,19 @@ class Traced:
         self.kernel = get(events[-1], "portsnoop.totals")
         equal(self.kernel["lost"], 0, "lost")
         equal(self.kernel["untracked"], 0, "untracked")
-        return Counter(told(event) for event in events if cast.mark in (get(event, "process.args") or ()))
+        own = [event for event in events if cast.mark in (get(event, "process.args") or ())]
+        self.pids = {get(event, "process.pid") for event in own}
+        return Counter(map(told, own))
 
 
-def filter_judge(user, kernel, cast):
+def filter_judge(kind, user, kernel, cast):
     have, want = kernel.stop(cast), user.stop(cast)
     surplus, missing = have - want, want - have
     check(not surplus, "the kernel lets through", surplus.total(), "more:", next(iter(surplus), None))
     check(not missing, "the kernel lets through", missing.total(), "less:", next(iter(missing), None))
     check(have.total(), "no event passes")
+    if kind == "pid":
+        equal(kernel.pids, cast.family, "the processes and their descendants")
     equal(user.kernel["filtered"], 0, "held back in the kernel, with a ledger")
     check(user.totals[2], "nothing was held back")
     check(kernel.kernel["filtered"], "nothing was held back in the kernel")
@@ -162,7 +175,7 @@ def batch_run(tally, number, kinds):
     cast.play()
     for kind, user, kernel in pairs:
         try:
-            filter_judge(user, kernel, cast)
+            filter_judge(kind, user, kernel, cast)
             tally.add("ok", f"filter in the kernel: {kind}")
         except (behavior_tool.Failure, compare.Broken) as failure:
             tally.add("not ok", f"filter in the kernel: {kind}", str(failure))
@@ -172,9 +185,7 @@ def main():
     tracer.terminate_by_exception()
     tracer.need_root("filter")
     tally = compare.Tally()
-    kinds = ["port", "pid", "uid", "comm", "proto", "family", "netns", "trigger", "failed", "ephemeral", "cgroup",
-             "cgroup below", "several"]
-    kinds = [kind for kind in kinds if not sys.argv[1:] or kind in sys.argv[1:]]
+    kinds = [kind for kind in KINDS if kind in (sys.argv[1:] or KINDS)]
     if not any(os.path.exists(os.path.join(mount, "cgroup.procs")) for mount in CGROUPS):
         for kind in [kind for kind in kinds if kind.startswith("cgroup")]:
             tally.add("skip", f"filter in the kernel: {kind}", "no cgroup v2 is mounted")

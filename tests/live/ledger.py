@@ -278,17 +278,25 @@ def check_ledger(ledger, truth, afterwards, window):
           f"TIME_WAIT: {missing.total()} missing: {show(missing)}; {extra.total()} nowhere: {show(extra)}")
 
 
-def check_claimants(ledger, truth, window):
+UNCLEAR = -1
+
+
+def claimant_of(report, window):
     """A claim from before the start has none; while it starts, either is right."""
+    if report["before"] <= window[1] and report["after"] >= window[0]:
+        return UNCLEAR
+    return report["claimant"] if report["before"] > window[1] else None
+
+
+def check_claimants(ledger, truth, window):
     unclear = {key for key, report in truth.sockets
-               if report["accepted"] or report["before"] <= window[1] and report["after"] >= window[0]}
-    want = Counter((key, report["claimant"] if report["before"] > window[1] else None)
-                   for key, report in truth.sockets if key not in unclear)
+               if report["accepted"] or claimant_of(report, window) == UNCLEAR}
+    want = Counter((key, claimant_of(report, window)) for key, report in truth.sockets if key not in unclear)
     have = Counter((key, pid) for key, pid, _ in ledger if key not in unclear and key[1] != "time_wait")
     check(have == want, f"claimants: missing: {show(want - have)}; wrong: {show(have - want)}")
 
 
-def check_who(told, truth, afterwards, window, service):
+def check_who(told, truth, afterwards):
     have = Counter(holding_key(one) for one in told if one["portsnoop"]["state"] != "time_wait")
     missing, extra = truth.all() - have, have - truth.all()
     check(not missing and not extra,
@@ -302,15 +310,36 @@ def check_who(told, truth, afterwards, window, service):
         own = one["portsnoop"]
         if own["state"] != "time_wait":
             equal([holder["pid"] for holder in own["holders"]], [owners[own["inode"]]], f"holders of {one}")
-    if service:
-        check_claimants([(holding_key(one), (one["portsnoop"]["claimant"] or {}).get("pid"), False)
-                         for one in told], truth, window)
 
 
-def check_whole(stream, netns):
+def check_who_claimants(told, truth, window):
+    """Of sockets that look alike (SO_REUSEPORT), nobody or one of those who claimed one."""
+    reports = {report["inode"]: (key, report) for key, report in truth.sockets}
+    alike = {}
+    for key, report in truth.sockets:
+        alike.setdefault(key, set()).add(claimant_of(report, window))
+    wrong = []
+    for one in told:
+        own = one["portsnoop"]
+        if own["state"] == "time_wait":
+            continue
+        key, report = reports[own["inode"]]
+        want = alike[key]
+        if report["accepted"] or UNCLEAR in want:
+            continue
+        have = (own["claimant"] or {}).get("pid")
+        if have not in want and not (len(want) > 1 and have is None):
+            wrong.append(f"{key}: {have}, expected {claimant_of(report, window)}")
+    check(not wrong, len(wrong), "wrong:", "; ".join(wrong[:5]))
+
+
+def check_whole(stream, truth, netns, window):
     equal(stream.end.lost, 0, "lost records")
     equal(stream.end.untracked, 0, "untracked sockets")
     equal(stream.end.seen, stream.received + stream.end.filtered, "records seen and received")
+    old = sum(report["after"] < window[0] for _, report in truth.sockets if not report["accepted"])
+    new = sum(report["before"] > window[1] for _, report in truth.sockets if not report["accepted"])
+    check(old > 100 and new > 100, "of what is held,", old, "were claimed before the start,", new, "after it")
     kinds = Counter(event.type for event in stream.events if event.netns == netns)
     check(all(kinds[kind] > 100 for kind in (recording.CALL, recording.OUTCOME, recording.RELEASE)),
           "records of the storm, by type:", dict(kinds))
@@ -350,14 +379,16 @@ def storm_pass(tally, program, options):
     print(f"{len(truth.sockets)} sockets held, {truth.time_waits.total()} in TIME_WAIT, "
           f"{len(stream.events)} records", flush=True)
 
-    judge(tally, "ledger: nothing was lost", check_whole, stream, storm.netns)
+    judge(tally, "ledger: nothing was lost", check_whole, stream, truth, storm.netns, window)
     judge(tally, "ledger: by the saved stream, what ss lists",
           lambda: check_ledger(ledger_of_stream(stream, storm.netns), truth, afterwards, window))
     if why_none:
         tally.add("skip", "ledger: by the service, what ss lists", str(why_none))
+        tally.add("skip", "ledger: by who, who claimed it", str(why_none))
     else:
         judge(tally, "ledger: by the service, what ss lists", check_ledger, by_service, truth, afterwards, window)
-    judge(tally, "ledger: by who, what ss lists", check_who, told, truth, afterwards, window, not why_none)
+        judge(tally, "ledger: by who, who claimed it", check_who_claimants, told, truth, window)
+    judge(tally, "ledger: by who, what ss lists", check_who, told, truth, afterwards)
 
 
 def main():

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #define PROCESS_SOCKETS 12
+#define PROCESS_KEPT 3 /* the first ones stay to the end */
 
 struct held {
 	int fd;

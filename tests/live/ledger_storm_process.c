@@ -126,12 +126,25 @@ static void hold(struct process *process, struct held held)
 	process->held[process->count++] = held;
 }
 
-static struct held forget(struct process *process, unsigned int index)
+/* One of those that may go; false: there is none. */
+static bool forget(struct process *process, struct held *held)
 {
-	struct held held = process->held[index];
+	unsigned int index;
 
+	if (process->count <= PROCESS_KEPT)
+		return false;
+	index = PROCESS_KEPT + pick(process, process->count - PROCESS_KEPT);
+	*held = process->held[index];
 	process->held[index] = process->held[--process->count];
-	return held;
+	return true;
+}
+
+static void do_close(struct process *process)
+{
+	struct held held;
+
+	if (forget(process, &held))
+		close(held.fd);
 }
 
 /* Bound to 0, to a port that others want as well, or shared with them. */
@@ -310,9 +323,8 @@ static void do_pass(struct process *process)
 {
 	struct held held;
 
-	if (!process->count)
+	if (!forget(process, &held))
 		return;
-	held = forget(process, pick(process, process->count));
 	if (mail_send(process->neighbour, &held))
 		close(held.fd);
 	else
@@ -392,8 +404,7 @@ void process_act(struct process *process, bool hand_over)
 		do_child(process);
 		break;
 	default:
-		if (process->count)
-			close(forget(process, pick(process, process->count)).fd);
+		do_close(process);
 	}
 }
 
@@ -403,7 +414,7 @@ void process_linger(struct process *process)
 	char nothing;
 
 	while (process->count + 3 > PROCESS_SOCKETS)
-		close(forget(process, 0).fd);
+		do_close(process);
 	pair_open(process, &client, &server);
 	close(client.fd);
 	if (read(server.fd, &nothing, 1))

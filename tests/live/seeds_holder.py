@@ -4,6 +4,7 @@
 Reads words, a line each, and answers each with a line of JSON. Ends with its input.
 """
 
+import contextlib
 import itertools
 import json
 import os
@@ -168,7 +169,8 @@ def work(number, stop, answer):
             del held[:turn * 7 % HELD_MOST]
     words = [[socket.IPPROTO_UDP if one.type == socket.SOCK_DGRAM else socket.IPPROTO_TCP,
               one.getsockname()[1]] for one in [listener, *held]]
-    os.write(answer, json.dumps(words).encode() + b"\n")
+    with contextlib.suppress(BrokenPipeError):
+        os.write(answer, json.dumps(words).encode() + b"\n")
     poll = select.poll()
     poll.register(answer, 0)
     poll.poll()  # until the holder has ended and nobody reads any more

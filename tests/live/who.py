@@ -19,7 +19,7 @@ import compare
 import tracer
 from behavior_tool import (PATIENCE, Claimer, Failure, Skip, Tool, at_end, await_true, check, end, equal, get,
                            parse_events, program, room, run, test)
-from who_situation import (Child, connection, free_port, listener, made, netns_enter, netns_inode, netns_make,
+from who_situation import (Child, connection, disconnect, free_port, listener, made, netns_enter, netns_inode, netns_make,
                            orphan, reset, send_socket, ss_rows, take_socket, time_wait)
 
 
@@ -587,6 +587,27 @@ def free_clock():
     freed(tool, port)
 
 
+@test("who --wait-free: let go without a close")
+def free_disconnected():
+    name = netns_make()
+
+    def work(channel):
+        netns_enter(name)
+        one = made(socket.SOCK_DGRAM)
+        one.connect(("127.0.0.1", 9))
+        channel.sendall(b"%5d" % one.getsockname()[1])
+        channel.recv(1)
+        disconnect(one)
+        return one
+
+    child = Child(work)
+    port = child.socket.recv(5).decode().strip()
+    tool = waiting(port, "--wait-free", "--netns", name)
+    child.socket.sendall(b"x")
+    child.ready()
+    freed(tool, port)
+
+
 @test("who --wait-free: in another network namespace")
 def free_netns():
     name = netns_make()
@@ -595,10 +616,11 @@ def free_netns():
     def work(channel):
         netns_enter(name)
         one = listener(port)
-        accepted, client = connection(port, one)
-        one.close()
         channel.sendall(b"ready")
         channel.recv(1)
+        # Of a connection that is accepted from now on, nobody tells but its end.
+        accepted, client = connection(port, one)
+        one.close()
         reset(accepted)
         client.close()
         return one

@@ -93,6 +93,12 @@ def reset(one):
     one.close()
 
 
+def disconnect(one):
+    """connect() to AF_UNSPEC."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    check(not libc.connect(one.fileno(), bytes(16), 16), "connect:", os.strerror(ctypes.get_errno()))
+
+
 class Child:
     """A process that runs a function with a socket to its parent, until that closes.
     What the function returns is kept alive."""

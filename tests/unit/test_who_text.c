@@ -245,7 +245,7 @@ static void test_port_line(void **state)
 		{5432, "5432: user, registered: postgresql (tcp, udp); outside"},
 		{1023, "1023: system, reserved by IANA; outside this machine's pool 32768-60999; "
 		       "privileged"},
-		{1024, "1024: user, reserved by IANA; outside this machine's pool 32768-60999"},
+		{1024, "1024: user, reserved by IANA; outside this machine's pool 32768-60999\n"},
 		{49152, "49152: dynamic, never registered; inside"},
 		{61000, "61000: dynamic, never registered; outside"},
 	};

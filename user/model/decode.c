@@ -66,6 +66,16 @@ void decoder_free(struct decoder *decoder)
 	free(decoder);
 }
 
+const struct process *decoder_process(const struct decoder *decoder, const struct process_key *key)
+{
+	return process_table_peek(decoder->processes, key);
+}
+
+const char *decoder_user(const struct decoder *decoder, uint32_t uid)
+{
+	return process_table_user(decoder->processes, uid);
+}
+
 const struct stream *decoder_stream(const struct decoder *decoder)
 {
 	return &decoder->stream;

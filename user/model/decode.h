@@ -56,6 +56,10 @@ void decoder_free(struct decoder *decoder);
  * none may follow WIRE_STREAM_END. */
 int decoder_record(struct decoder *decoder, const void *record, size_t size, const char **why);
 
+/* What the stream told of processes and users so far. NULL: nothing. */
+const struct process *decoder_process(const struct decoder *decoder, const struct process_key *key);
+const char *decoder_user(const struct decoder *decoder, uint32_t uid);
+
 const struct stream *decoder_stream(const struct decoder *decoder);
 
 /* Sum of all gaps so far, and records received from the kernel. */

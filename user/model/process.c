@@ -204,6 +204,15 @@ const struct process *process_table_find(struct process_table *table, const stru
 	return &entry->process;
 }
 
+const struct process *process_table_peek(const struct process_table *table,
+					 const struct process_key *key)
+{
+	const struct process_entry *entry;
+
+	HASH_FIND(hh, table->entries, key, sizeof(*key), entry);
+	return entry ? &entry->process : NULL;
+}
+
 int process_table_name_user(struct process_table *table, uint32_t uid, const char *name)
 {
 	size_t size = strlen(name) + 1;

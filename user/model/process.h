@@ -67,6 +67,11 @@ int process_table_add(struct process_table *table, const struct wire_process *re
 const struct process *process_table_find(struct process_table *table,
 					 const struct process_key *key);
 
+/* The same, but not counted as a use: whoever asks from outside of the stream must not
+ * change what becomes of it. */
+const struct process *process_table_peek(const struct process_table *table,
+					 const struct process_key *key);
+
 /* Names of user ids. `name` is copied. */
 int process_table_name_user(struct process_table *table, uint32_t uid, const char *name);
 const char *process_table_user(const struct process_table *table, uint32_t uid);

@@ -27,22 +27,28 @@ struct lookup {
 /* A protocol to ask sock_diag for. MPTCP comes first, so that what TCP lists next is
  * known for its subflows. */
 struct protocol {
-	uint16_t number;
 	const char *path;  /* only where this exists: asking must not load a module */
 	const char *blind; /* without a list of it, ... */
-	bool always;	   /* ... also if the iterator found the sockets that processes have */
+	uint16_t number;
+	bool always; /* ... also if the iterator found the sockets that processes have */
 };
 
 static const struct protocol protocols[] = {
-	{IPPROTO_MPTCP, "/proc/sys/net/mptcp",
-	 "MPTCP sockets (this kernel does not list them: no mptcp_diag)", false},
-	{IPPROTO_TCP, NULL,
-	 "TIME_WAIT and orphaned TCP sockets (this kernel does not list them: no tcp_diag)", true},
-	{IPPROTO_UDP, NULL, "UDP sockets (this kernel does not list them: no udp_diag)", false},
-	{IPPROTO_UDPLITE, "/proc/net/udplite",
-	 "UDP-Lite sockets (this kernel does not list them: no udp_diag)", false},
-	{IPPROTO_SCTP, "/proc/net/sctp",
-	 "SCTP sockets (this kernel does not list them: no sctp_diag)", false},
+	{.number = IPPROTO_MPTCP,
+	 .path = "/proc/sys/net/mptcp",
+	 .blind = "MPTCP sockets (this kernel does not list them: no mptcp_diag)"},
+	{.number = IPPROTO_TCP,
+	 .blind =
+		 "TIME_WAIT and orphaned TCP sockets (this kernel does not list them: no tcp_diag)",
+	 .always = true},
+	{.number = IPPROTO_UDP,
+	 .blind = "UDP sockets (this kernel does not list them: no udp_diag)"},
+	{.number = IPPROTO_UDPLITE,
+	 .path = "/proc/net/udplite",
+	 .blind = "UDP-Lite sockets (this kernel does not list them: no udp_diag)"},
+	{.number = IPPROTO_SCTP,
+	 .path = "/proc/net/sctp",
+	 .blind = "SCTP sockets (this kernel does not list them: no sctp_diag)"},
 };
 
 #define PROTOCOLS (sizeof(protocols) / sizeof(protocols[0]))

@@ -126,8 +126,8 @@ int lookup_iter_run(struct lookup_iter *iter, const struct listing_query *query,
 		    struct listing_record **records, size_t *count)
 {
 	uint32_t zero = 0;
-	size_t length;
-	void *bytes;
+	size_t length = 0;
+	void *bytes = NULL;
 	int error;
 
 	if (bpf_map_update_elem(iter->query, &zero, query, BPF_ANY))
@@ -143,8 +143,8 @@ int lookup_iter_run(struct lookup_iter *iter, const struct listing_query *query,
 int lookup_iter_namespaces(struct lookup_iter *iter, struct listing_namespace **namespaces,
 			   size_t *count)
 {
-	size_t length;
-	void *bytes;
+	size_t length = 0;
+	void *bytes = NULL;
 	int error = link_read(iter->namespaces, &bytes, &length);
 
 	if (error)

@@ -164,14 +164,15 @@ int folder_connect(const struct service_place *place, int folder, const char *na
 
 void folder_sweep(const struct service_place *place, int folder)
 {
-	uint32_t pids[SWEEP_MOST], pid;
+	uint32_t pids[SWEEP_MOST] = {0}, pid;
 	int count = folder_list(folder, pids, SWEEP_MOST);
 
 	for (int i = 0; i < count; i++) {
-		CLEANUP_FD int fd = -1;
 		char name[FOLDER_NAME];
+		int fd;
 
 		folder_name(name, pids[i]);
 		fd = folder_connect(place, folder, name, 0, &pid);
+		cleanup_fd(&fd);
 	}
 }

@@ -275,6 +275,22 @@ int pipeline_flush(struct pipeline *pipeline)
 	return output_flush(pipeline->output);
 }
 
+struct ledger *pipeline_ledger(const struct pipeline *pipeline)
+{
+	return pipeline->ledger;
+}
+
+const struct process *pipeline_process(const struct pipeline *pipeline,
+				       const struct process_key *key)
+{
+	return decoder_process(pipeline->decoder, key);
+}
+
+const char *pipeline_user(const struct pipeline *pipeline, uint32_t uid)
+{
+	return decoder_user(pipeline->decoder, uid);
+}
+
 const struct stream *pipeline_stream(const struct pipeline *pipeline)
 {
 	return pipeline->started ? decoder_stream(pipeline->decoder) : NULL;

@@ -85,6 +85,12 @@ int pipeline_record(struct pipeline *pipeline, const void *record, size_t size, 
 /* Writes what is pending; to be called once a batch. */
 int pipeline_flush(struct pipeline *pipeline);
 
+/* What a service answers from: NULL without a ledger, and what the stream told. */
+struct ledger *pipeline_ledger(const struct pipeline *pipeline);
+const struct process *pipeline_process(const struct pipeline *pipeline,
+				       const struct process_key *key);
+const char *pipeline_user(const struct pipeline *pipeline, uint32_t uid);
+
 /* What the stream's start said; NULL before it came. */
 const struct stream *pipeline_stream(const struct pipeline *pipeline);
 void pipeline_totals(const struct pipeline *pipeline, struct totals *totals);
