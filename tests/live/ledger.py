@@ -15,6 +15,7 @@ Environment: PORTSNOOP, TIER, LEDGER_STORM (program).
 """
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -57,10 +58,16 @@ class Storm:
         self.process = subprocess.Popen(
             ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *command],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        at_end(end, self.process)
+        at_end(self.close)
         self.reader = Reader(self.process.stdout.fileno())
         self.answer("storming")
         self.netns = os.stat(f"/proc/{self.process.pid}/ns/net").st_ino
+
+    def close(self):
+        with contextlib.suppress(OSError, Failure):
+            self.process.stdin.close()
+            behavior_tool.await_exit(self.process)
+        end(self.process)
 
     def answer(self, word):
         """Its lines before the one that has this word."""
@@ -164,8 +171,11 @@ def ledger_of_stream(stream, netns):
             leases[event.socket] = ["", event.pid, event]
             state = "bound"
         elif not lease:
-            check(event.error, "a socket that has no port:", event)
-            continue
+            # Connects between the moment that the hooks are on and the one that the seeds
+            # are told: from before the stream, and without a seed.
+            check(event.type == recording.CALL and event.trigger == CONNECT, "a socket that has no port:", event)
+            leases[event.socket] = ["", None, event]
+            state = "bound"
         else:
             state = lease[0]
         if event.type == recording.OUTCOME:

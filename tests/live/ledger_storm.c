@@ -30,14 +30,14 @@
 
 enum { STORM, LINGER, CALM };
 
-#define FIRST_ROUNDS 3
-#define LINGER_ROUNDS 12
-#define LINGER_EVERY 3
+#define FIRST_ROUNDS 5
+#define LINGER_ROUNDS 24
+#define LINGER_EVERY 6
 
 /* All of them at once would leave the tracer a hundredth of the machine, and what it
  * then loses is no news. */
-#define AT_ONCE 4
-#define TURN 8 /* acts */
+#define AT_ONCE 2
+#define TURN 4 /* acts */
 
 static struct {
 	sem_t turns;

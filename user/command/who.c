@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -15,6 +16,8 @@
 #include "stream/pipeline.h"
 
 #define NS 1000000000
+/* A portsnoop that watches answers in microseconds, or is not to be waited for. */
+#define SERVICE_PATIENCE_MS 500
 
 struct who_options {
 	bool json;
@@ -85,13 +88,31 @@ static int64_t clock_ns(clockid_t clock)
 	return (int64_t)time.tv_sec * NS + time.tv_nsec;
 }
 
+/* Without one the answer lacks the claimants, and is true all the same. */
+static void service_ask(struct who *who)
+{
+	struct service_query query = {.ports = &who->ports,
+				      .protocol = who->query.protocol,
+				      .netns = who->query.netns};
+	int services;
+
+	service_answer_free(&who->watched);
+	who->watched = (struct service_answer){0};
+	services = service_query(&query, SERVICE_PATIENCE_MS, &who->watched);
+	who->view.watched = services > 0 ? &who->watched : NULL;
+	if (*who->watched.why)
+		log_message("%s", who->watched.why);
+}
+
 int who_look(struct who *who, struct holdings *holdings)
 {
 	const char *why = NULL;
 	int error = lookup_run(who->lookup, &who->query, holdings, &why);
 
-	if (!error)
+	if (!error) {
+		service_ask(who);
 		return 0;
+	}
 	if (why)
 		log_message("%s", why);
 	else
@@ -136,6 +157,9 @@ int who_answer(struct who *who, const struct holdings *holdings)
 	status = who_flush(who, status);
 	for (size_t i = 0; holdings->blind[i]; i++)
 		log_message("not seen: %s", holdings->blind[i]);
+	if (who->watched.withheld)
+		log_message("not told by portsnoop[%u]: claims of other users (%" PRIu64 ")",
+			    who->watched.facts.pid, who->watched.withheld);
 	return status;
 }
 
@@ -244,6 +268,7 @@ static void operands_take(struct who *who, const struct command *command, int ar
 static void who_free(struct who *who)
 {
 	lookup_close(who->lookup);
+	service_answer_free(&who->watched);
 	netns_list_free(&who->names);
 	subjects_free(&who->subjects);
 	output_free(&who->output);

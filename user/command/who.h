@@ -4,6 +4,7 @@
 #define PORTSNOOP_WHO_H
 
 #include "command/who_view.h"
+#include "service/client.h"
 #include "sink/output.h"
 
 struct who {
@@ -11,6 +12,7 @@ struct who {
 	struct port_set ports; /* of all subjects */
 	struct lookup_query query;
 	struct lookup *lookup;
+	struct service_answer watched;
 	struct pool pool;
 	struct netns_list names; /* read once a foreign namespace is to be named */
 	char host[64];
@@ -25,7 +27,7 @@ struct who {
 #define WHO_NOBODY 1
 #define WHO_ERROR 2
 
-/* What has the ports now. 0, or negative errno, and that was said. */
+/* What has the ports now, and what a portsnoop that watches knows of it. 0, or negative errno, and that was said. */
 int who_look(struct who *who, struct holdings *holdings);
 
 /* Prints who it is; the exit status. */

@@ -3,7 +3,7 @@
  * not known is absent. */
 #include <string.h>
 
-#include "command/who_view.h"
+#include "command/who_claim.h"
 #include "lib/cleanup.h"
 #include "lib/json.h"
 #include "model/classify.h"
@@ -249,6 +249,57 @@ static void options_put(struct json *json, uint32_t flags)
 	json_close(json, ']');
 }
 
+static void claimant_put(struct json *json, const struct who_view *view,
+			 const struct service_process *claimant)
+{
+	const struct process *process = &claimant->process;
+	struct holder as_holder = {.pid = process->key.pid,
+				   .start = process->key.start,
+				   .uid = process->uid,
+				   .user = (char *)(uintptr_t)claimant->user,
+				   .args = (char *)(uintptr_t)process->args,
+				   .args_length = process->args_length};
+	CLEANUP_FREE char *exe = NULL;
+
+	if (process->exe)
+		exe = strndup(process->exe, process->exe_length);
+	as_holder.exe = exe;
+	memcpy(as_holder.comm, process->comm, sizeof(as_holder.comm));
+	object_open(json, "claimant");
+	process_put(json, view, &as_holder);
+	container_put(json, &process->container);
+	text_put(json, "pod", process->container.pod);
+	text_put(json, "unit", process->container.unit);
+	json_close(json, '}');
+}
+
+static void claim_put(struct json *json, const struct who_view *view, const struct holding *holding)
+{
+	struct who_claim claim = who_claim_find(view, holding);
+
+	if (claim.lease && claim.lease->claimant) {
+		claimant_put(json, view, claim.lease->claimant);
+	} else {
+		string_put(json, "claimant", NULL);
+		string_put(json, "claimant_unknown", claim.lease ? "predates" : claim.reason);
+	}
+	if (claim.lease) {
+		if (claim.lease->claimed_wall)
+			time_put(json, "claimed", claim.lease->claimed_wall);
+		if (!claim.share && claim.lease->since_wall)
+			time_put(json, "since", claim.lease->since_wall);
+		if (trigger_name(claim.lease->lease.trigger))
+			string_put(json, "trigger", trigger_name(claim.lease->lease.trigger));
+		flag_put(json, "share", claim.share);
+	}
+	if (!view->watched)
+		return;
+	object_open(json, "watcher");
+	number_put(json, "pid", view->watched->facts.pid);
+	time_put(json, "since", view->watched->facts.started_wall);
+	json_close(json, '}');
+}
+
 static void own_put(struct json *json, const struct who_view *view, const struct holding *holding)
 {
 	object_open(json, "portsnoop");
@@ -277,8 +328,7 @@ static void own_put(struct json *json, const struct who_view *view, const struct
 	if (holding->has_expires)
 		number_put(json, "expires_ms", holding->expires);
 	holders_put(json, view, holding);
-	/* Made before anybody watched. */
-	string_put(json, "claimant", NULL);
+	claim_put(json, view, holding);
 	json_close(json, '}');
 }
 

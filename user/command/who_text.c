@@ -8,7 +8,7 @@
 #include <string.h>
 #include <uthash.h>
 
-#include "command/who_view.h"
+#include "command/who_claim.h"
 #include "lib/cleanup.h"
 #include "lib/escape.h"
 #include "model/message.h"
@@ -265,6 +265,10 @@ static void holding_print(struct text *text, const struct holding *holding, bool
 	}
 	line_end(text, holding->holder_count ? COLOR_BOLD : COLOR_DIM);
 	holders_print(text, holding, blind);
+	line = line_begin(text);
+	buffer_text(line, "  ");
+	if (who_claim_text(line, text->view, holding))
+		line_end(text, NULL);
 }
 
 /* ---- order ---- */

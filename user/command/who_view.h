@@ -9,6 +9,8 @@
 #include "model/holding.h"
 #include "probe/lookup.h"
 
+struct service_answer;
+
 struct who_view {
 	const struct subjects *subjects;
 	const struct lookup_query *query; /* its holdings are what is shown */
@@ -19,6 +21,7 @@ struct who_view {
 	uint32_t own_netns;
 	const struct netns_list *names; /* of network namespaces; may be empty */
 	const char *host;
+	const struct service_answer *watched; /* NULL: no portsnoop was watching */
 	int64_t now;	     /* CLOCK_REALTIME, ns */
 	int64_t boot_offset; /* CLOCK_REALTIME minus CLOCK_BOOTTIME, ns */
 	unsigned int width;  /* of the terminal; 0: unlimited */

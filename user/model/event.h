@@ -88,5 +88,6 @@ struct event {
 
 const char *event_action_name(enum event_action action); /* ECS: "bound-socket" */
 const char *event_outcome_name(enum event_outcome outcome);
+const char *trigger_name(unsigned int trigger); /* enum wire_trigger; NULL: none of them */
 
 #endif

@@ -164,12 +164,40 @@ static bool kernel_has_sctp(const struct places *places, enum wire_tier tier)
 				   "sctp", "sctp_put_port");
 }
 
+/*
+ * Memory only for what is in use, where that is safe: everywhere since 6.1, which has an
+ * allocator for it; before, in programs that run where the kernel may allocate. These are
+ * the fentry tier's (kernel/bpf/verifier.c, check_map_prog_compatibility(): tracing
+ * programs are not among those warned of). The other tiers have to do with less then.
+ */
+static void maps_size(struct probe *probe, const struct places *places, bool releases)
+{
+	static const struct {
+		const char *name;
+		uint32_t preallocated; /* entries, where all of the memory is taken at once */
+	} sizes[] = {
+		{"sockets", CONFIG_SOCKETS / 4},
+		{"time_waits", CONFIG_TIME_WAIT / 4},
+	};
+	bool grows = kernel_has_map_allocator(places->btf) || probe->tier == WIRE_TIER_FENTRY;
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(probe->object, sizes[i].name);
+
+		if (grows)
+			bpf_map__set_map_flags(map, BPF_F_NO_PREALLOC);
+		else
+			bpf_map__set_max_entries(map, sizes[i].preallocated);
+	}
+	if (probe->tier == WIRE_TIER_TRACEPOINT || !releases)
+		bpf_map__set_max_entries(bpf_object__find_map_by_name(probe->object, "time_waits"),
+					 1);
+}
+
 static void maps_configure(struct probe *probe, const struct places *places,
 			   const struct probe_options *options)
 {
 	struct bpf_map *config = bpf_object__find_map_by_name(probe->object, ".rodata");
-	struct bpf_map *sockets = bpf_object__find_map_by_name(probe->object, "sockets");
-	struct bpf_map *time_waits = bpf_object__find_map_by_name(probe->object, "time_waits");
 	struct config *knobs;
 	size_t size = 0;
 
@@ -181,12 +209,7 @@ static void maps_configure(struct probe *probe, const struct places *places,
 	bpf_map__set_max_entries(probe->counters, probe->cpus);
 	if (!options->tree)
 		bpf_map__set_max_entries(probe->tree, 1);
-	if (probe->tier == WIRE_TIER_TRACEPOINT || !options->releases)
-		bpf_map__set_max_entries(time_waits, 1);
-	if (kernel_has_map_allocator(places->btf)) {
-		bpf_map__set_map_flags(sockets, BPF_F_NO_PREALLOC);
-		bpf_map__set_map_flags(time_waits, BPF_F_NO_PREALLOC);
-	}
+	maps_size(probe, places, options->releases);
 	knobs = (struct config *)bpf_map__initial_value(config, &size);
 	knobs->fetch = probe->fetch;
 	knobs->releases = options->releases;

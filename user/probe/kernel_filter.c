@@ -168,6 +168,8 @@ int kernel_filter_fill(const struct bpf_object *object, const struct config *kno
 	uint32_t first = 0;
 	int error = 0;
 
+	if (!filter)
+		return 0;
 	if (knobs->follow)
 		error = roots_put(object, filter->pids);
 	if (!error)
