@@ -84,45 +84,57 @@ static __always_inline bool lease_seeded(const struct lease *lease, u16 port, u3
 	return lease->held && !lease->time && lease->port == port && lease->netns == netns;
 }
 
-/* The lease of a socket that just got a port, or connects. `passes`: what
- * filter_claimant() says of the owner. */
-static __always_inline u64 lease_open(struct sock *sk, const struct wire_event *event,
-				      const struct owner *owner, bool passes)
+/* What a lease takes over from the call that opens it. */
+struct opening {
+	u64 time;
+	u32 flags;
+	u32 netns;
+	u16 port;
+	u8 trigger;
+	u8 origin;
+	u8 passes; /* what filter_claimant() says of the owner */
+	u8 zero[3];
+};
+
+/* The lease of a socket that just got a port, or connects. Not inlined: a lease
+ * takes a quarter of the stack. */
+static __noinline u64 lease_open(struct sock *sk, const struct opening *opening,
+				 const struct owner *owner)
 {
 	u64 key = (u64)sk;
 	struct lease *known = bpf_map_lookup_elem(&sockets, &key);
 	struct lease lease = {};
-	bool connecting = event->flags & WIRE_IN_PROGRESS;
+	bool connecting = opening->flags & WIRE_IN_PROGRESS;
 	long error;
 
-	if (known && !(event->flags & WIRE_CLAIMED)) {
+	if (known && !(opening->flags & WIRE_CLAIMED)) {
 		known->connecting = connecting;
-		known->connect_trigger = event->trigger;
-		known->called = event->header.time;
+		known->connect_trigger = opening->trigger;
+		known->called = opening->time;
 		known->connector = *owner;
-		known->connector_passes = passes;
+		known->connector_passes = opening->passes;
 		return known->socket;
 	}
 	/* A port that is still held belongs to an older socket at this address
 	 * whose end was not seen: not the same one. */
-	if (known && (!known->held || lease_seeded(known, event->local_port, event->netns)))
+	if (known && (!known->held || lease_seeded(known, opening->port, opening->netns)))
 		lease.socket = known->socket;
 	else
 		lease.socket = generation_next();
-	lease.called = event->header.time;
-	lease.port = event->local_port;
-	lease.netns = event->netns;
+	lease.called = opening->time;
+	lease.port = opening->port;
+	lease.netns = opening->netns;
 	lease.held = 1;
 	lease.connecting = connecting;
-	lease.connect_trigger = event->trigger;
+	lease.connect_trigger = opening->trigger;
 	lease.connector = *owner;
-	lease.connector_passes = passes;
-	if (event->flags & WIRE_CLAIMED) {
-		lease.time = event->header.time;
+	lease.connector_passes = opening->passes;
+	if (opening->flags & WIRE_CLAIMED) {
+		lease.time = opening->time;
 		lease.claimant = lease.connector;
-		lease.claimant_passes = passes;
-		lease.trigger = event->trigger;
-		lease.origin = event->origin;
+		lease.claimant_passes = opening->passes;
+		lease.trigger = opening->trigger;
+		lease.origin = opening->origin;
 	}
 	error = bpf_map_update_elem(&sockets, &key, &lease, known ? BPF_ANY : BPF_NOEXIST);
 	if (error == -EEXIST) { /* seeded right now */
@@ -188,27 +200,29 @@ static __always_inline bool owner_joined(struct owner *owner, struct sock *first
 	return true;
 }
 
-/* What the filter says of a call's record; what has to do with the process said it
- * before. */
-static __always_inline bool call_passes(const struct call *call, const struct wire_event *event,
-					struct sock *sk, bool claimant_passes)
-{
-	struct subject subject = {
-		.trigger = event->trigger,
-		.origin = event->origin,
-		.failed = event->error != 0,
-		.claimant_passes = claimant_passes,
-	};
+/* What the filter makes of a call. */
+#define CALL_HELD 0
+#define CALL_ANNOUNCED 1 /* held, but its outcome may pass, and will need the process' record */
+#define CALL_SENT 2
 
-	subject_socket(&subject, sk);
+static __always_inline u32 call_judge(const struct call *call, struct subject *subject,
+				      struct sock *sk)
+{
+	subject_socket(subject, sk);
 	/* As event_other() has it. */
-	if (call->trigger == WIRE_BIND && event->error &&
+	if (call->trigger == WIRE_BIND && subject->failed &&
 	    (call->other_family == AF_INET ||
-	     (call->other_family == AF_INET6 && subject.family == 6))) {
-		subject.asked = call->other_port;
-		subject.has_asked = 1;
+	     (call->other_family == AF_INET6 && subject->family == 6))) {
+		subject->asked = call->other_port;
+		subject->has_asked = 1;
 	}
-	return filter_passes(&subject);
+	if (filter_passes(subject))
+		return CALL_SENT;
+	if (!(call->flags & WIRE_IN_PROGRESS && config.filter & (CONFIG_FAILED | CONFIG_EPHEMERAL)))
+		return CALL_HELD;
+	subject->failed = 1;
+	subject->origin = WIRE_ORIGIN_KERNEL;
+	return filter_judge(subject) ? CALL_ANNOUNCED : CALL_HELD;
 }
 
 static __always_inline u8 call_origin(const struct call *call)
@@ -221,32 +235,39 @@ static __always_inline u8 call_origin(const struct call *call)
 
 /* The socket's number, and its lease if the call is about one. A datagram connect may
  * fail and leave the port taken. */
-static __always_inline u64 call_keep(struct sock *sk, const struct wire_event *event,
-				     const struct owner *owner, bool passes)
+static __always_inline u64 call_keep(struct sock *sk, const struct opening *opening,
+				     const struct owner *owner)
 {
-	if (event->local_port && event->flags & (WIRE_CLAIMED | WIRE_IN_PROGRESS))
-		return lease_open(sk, event, owner, passes);
+	if (opening->port && opening->flags & (WIRE_CLAIMED | WIRE_IN_PROGRESS))
+		return lease_open(sk, opening, owner);
 	return lease_number(sk);
 }
 
-/* False: the record is not sent, but the socket is watched. */
-static __always_inline bool call_filter(const struct call *call, struct sock *sk, bool joins,
-					const struct owner *owner, bool passes)
+/* A call whose record is not sent: the socket is watched all the same. */
+static __always_inline u32 call_filter(const struct call *call, struct sock *sk, bool joins,
+				       const struct owner *owner, bool passes)
 {
-	struct wire_event event = {
-		.error = call->error,
-		.flags = call->flags,
+	struct subject subject = {
 		.trigger = joins ? WIRE_SUBFLOW : call->trigger,
 		.origin = call_origin(call),
+		.failed = call->error != 0,
+		.claimant_passes = passes,
 	};
+	struct opening opening = {
+		.flags = call->flags,
+		.trigger = subject.trigger,
+		.origin = subject.origin,
+		.passes = passes,
+	};
+	u32 verdict = call_judge(call, &subject, sk);
 
-	if (call_passes(call, &event, sk, passes))
-		return true;
-	event.header.time = bpf_ktime_get_ns();
-	event.local_port = socket_port(sk);
-	event.netns = socket_netns(sk);
-	call_keep(sk, &event, owner, passes);
-	return false;
+	if (verdict == CALL_SENT)
+		return verdict;
+	opening.time = bpf_ktime_get_ns();
+	opening.port = subject.port;
+	opening.netns = subject.netns;
+	call_keep(sk, &opening, owner);
+	return verdict;
 }
 
 /*
@@ -260,8 +281,9 @@ static __noinline int call_emit(const struct call *call)
 	struct sock *sk = (void *)call->sk, *first = socket_joins(sk);
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
-	u32 error = call->error, flags = call->flags;
+	u32 error = call->error, flags = call->flags, verdict = CALL_SENT;
 	struct wire_event *event;
+	struct opening opening = {};
 	struct owner owner = {};
 	bool passes = false;
 
@@ -278,10 +300,14 @@ static __noinline int call_emit(const struct call *call)
 		if (config.filter & CONFIG_CLAIMANT)
 			passes = filter_claimant(&owner, leader);
 	}
-	if (config.filter && !call_filter(call, sk, first, &owner, passes))
+	if (config.filter)
+		verdict = call_filter(call, sk, first, &owner, passes);
+	if (verdict == CALL_HELD)
 		return 0;
 	if (!first)
 		process_announce(leader, &owner);
+	if (verdict != CALL_SENT)
+		return 0;
 	event = record_reserve(WIRE_CALL, sizeof(*event));
 	if (!event)
 		return 0;
@@ -311,7 +337,14 @@ static __noinline int call_emit(const struct call *call)
 	event_reserved(event, sk,
 		       event->local_port || call->trigger != WIRE_BIND ? event->local_port
 								       : event->other_port);
-	event->socket = call_keep(sk, event, &owner, passes);
+	opening.time = event->header.time;
+	opening.flags = flags;
+	opening.netns = event->netns;
+	opening.port = event->local_port;
+	opening.trigger = event->trigger;
+	opening.origin = event->origin;
+	opening.passes = passes;
+	event->socket = call_keep(sk, &opening, &owner);
 	record_submit(event);
 	return 0;
 }

@@ -200,9 +200,14 @@ static __always_inline void process_announce(struct task_struct *leader, const s
 		return;
 	process_fill(record, leader);
 	record->root = mark.root;
-	if (config.filter & CONFIG_COMMS && known) {
-		__builtin_memcpy(record->comm, known->comm, WIRE_COMM);
-		__builtin_memcpy(mark.comm, known->comm, WIRE_COMM);
+	if (config.filter & CONFIG_COMMS) {
+		/* Looked up again: kept until here it would make the verifier walk through
+		 * the record once more for each way that it was found by. */
+		known = process_known(owner);
+		if (known) {
+			__builtin_memcpy(record->comm, known->comm, WIRE_COMM);
+			__builtin_memcpy(mark.comm, known->comm, WIRE_COMM);
+		}
 	}
 	record_submit(record);
 	bpf_map_update_elem(&processes, &pid, &mark, BPF_ANY);

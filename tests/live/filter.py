@@ -51,6 +51,7 @@ class Cast:
         subprocess.run(["nsenter", "-t", str(self.inside.pid), "-n", "ip", "link", "set", "lo", "up"],
                        check=True)
         self.nobody.ask("become", NOBODY)
+        self.refused = Claimer(self.mark)  # does nothing else
         self.claimers = [self.plain, self.other, self.nobody, self.child, self.inside]
         for path in (cgroup, cgroup + "/sub-with-a-name-that-is-longer-than-the-kernel-looks") if cgroup else ():
             os.mkdir(path)
@@ -80,7 +81,8 @@ class Cast:
             self.family.add(claimer.ask("detach", "tcp6", "::1", 0)[0])
         for kind in ("udplite4", "mptcp4"):
             self.plain.ask("claim", kind, "127.0.0.1", 0)  # or an error, where a kernel has none
-        for claimer in self.claimers:
+        self.refused.ask("connect", self.refused.ask("open", "tcp4"), "127.0.0.1", 1)
+        for claimer in (self.refused, *self.claimers):
             claimer.done()
 
     def claims(self, claimer):

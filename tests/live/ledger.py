@@ -211,8 +211,9 @@ RECORD_PROCESS, RECORD_LEASE = 1, 2
 
 def service_messages(pid, netns):
     path = f"/run/portsnoop/{pid}.sock"
-    if not os.path.exists(path):
-        raise Skip("this portsnoop runs no service")
+    if not os.access("/run", os.W_OK):
+        raise Skip("/run cannot be written to, so there is no service")
+    check(os.path.exists(path), "it runs no service: there is no", path)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as line:
         line.settimeout(behavior_tool.PATIENCE)
         line.connect(path)
@@ -252,7 +253,7 @@ def ledger_of_service(pid, netns):
     return ledger
 
 
-WHO_STATES = {"listening": "listen", "listen": "listen", "bound": "bound", "time_wait": "time_wait",
+WHO_STATES = {"listen": "listen", "bound": "bound", "time_wait": "time_wait",
               "syn_sent": "connecting"}
 
 
@@ -323,18 +324,18 @@ def check_who(told, truth, afterwards):
 
 
 def check_who_claimants(told, truth, window):
-    """Of sockets that look alike (SO_REUSEPORT), nobody or one of those who claimed one."""
+    """Of sockets with the same addresses (SO_REUSEPORT): nobody, or one of those who claimed one."""
     reports = {report["inode"]: (key, report) for key, report in truth.sockets}
     alike = {}
     for key, report in truth.sockets:
-        alike.setdefault(key, set()).add(claimant_of(report, window))
+        alike.setdefault(key[:1] + key[2:], set()).add(claimant_of(report, window))
     wrong = []
     for one in told:
         own = one["portsnoop"]
         if own["state"] == "time_wait":
             continue
         key, report = reports[own["inode"]]
-        want = alike[key]
+        want = alike[key[:1] + key[2:]]
         if report["accepted"] or UNCLEAR in want:
             continue
         have = (own["claimant"] or {}).get("pid")
@@ -381,7 +382,7 @@ def storm_pass(tally, program, options):
     try:
         by_service, why_none = ledger_of_service(tool.pid, storm.netns), None
     except Skip as skip:
-        by_service, why_none = None, skip
+        by_service, why_none = [], skip
     told = who_tells(storm)
     tool.stop()
     afterwards = Counter(key for key, inode in kernel_lists(storm) if not inode)

@@ -15,7 +15,7 @@ from behavior_tool import PATIENCE, at_end, check, equal
 
 LINGER2 = 8  # TCP_LINGER2
 CLONE_NEWNET = 0x40000000
-STATES = {"LISTEN": "listening", "UNCONN": "bound", "ESTAB": "established", "TIME-WAIT": "time_wait",
+STATES = {"LISTEN": "listen", "UNCONN": "bound", "ESTAB": "established", "TIME-WAIT": "time_wait",
           "SYN-SENT": "syn_sent", "CLOSE-WAIT": "close_wait", "FIN-WAIT-1": "fin_wait1",
           "FIN-WAIT-2": "fin_wait2", "LAST-ACK": "last_ack", "CLOSING": "closing", "SYN-RECV": "syn_recv"}
 

@@ -126,7 +126,7 @@ static void test_names(void **state)
 {
 	(void)state;
 	assert_string_equal(holding_state_name(HOLDING_ESTABLISHED), "established");
-	assert_string_equal(holding_state_name(HOLDING_LISTEN), "listening");
+	assert_string_equal(holding_state_name(HOLDING_LISTEN), "listen");
 	assert_string_equal(holding_state_name(HOLDING_TIME_WAIT), "time_wait");
 	assert_string_equal(holding_state_name(HOLDING_CLOSE), "bound");
 	assert_string_equal(holding_state_name(HOLDING_NEW_SYN_RECV), "syn_recv");

@@ -29,7 +29,7 @@ static void test_listener(void **state)
 	holder = holder_add(holding_add(&world, HOLDING_LISTEN, "0.0.0.0", 60002), 4242, "python3");
 	snprintf(holder->container.unit, sizeof(holder->container.unit), "app.service");
 	assert_string_equal(who_world_text(&world),
-			    "tcp 0.0.0.0:60002 LISTENING\n"
+			    "tcp 0.0.0.0:60002 LISTEN\n"
 			    "  python3[4242], user dev, app.service, fd 3\n"
 			    "    exe   /usr/bin/python3.11\n"
 			    "    args  python3 -m http.server a b\n" PORT_60002);
@@ -58,7 +58,7 @@ static void test_holders(void **state)
 	snprintf(holder->container.id, sizeof(holder->container.id), "c0ffee1234567890");
 	snprintf(holder->container.runtime, sizeof(holder->container.runtime), "docker");
 	assert_string_equal(who_world_text(&world),
-			    "tcp [::]:8080 and IPv4 LISTENING, on device 7, netns blue\n"
+			    "tcp [::]:8080 and IPv4 LISTEN, on device 7, netns blue\n"
 			    "  parent[10], user dev, fd 3 and 2 more\n"
 			    "    exe   /usr/bin/python3.11 (deleted)\n"
 			    "    args  python3 -m http.server a b\n"
@@ -70,7 +70,7 @@ static void test_holders(void **state)
 	holding->protocol = 17;
 	holder_add(holding, 10, "parent");
 	has(who_world_text(&world), "udp 127.0.0.1:8080 BOUND\n  parent[10], ");
-	has(world.out.data, "tcp [::]:8080 LISTENING,");
+	has(world.out.data, "tcp [::]:8080 LISTEN,");
 	has(world.out.data, "  child[11], uid 1000, docker c0ffee123456, fd 3\n8080: ");
 	holding_add(&world, HOLDING_CLOSE, "127.0.0.2", 8080)->protocol = 17;
 	holder_add(&world.holdings.list[2], 10, "parent");
@@ -100,7 +100,7 @@ static void test_time_wait(void **state)
 	/* With somebody who has it, nothing is to be waited for. */
 	holder_add(holding_add(&world, HOLDING_LISTEN, "127.0.0.1", 22), 1, "sshd");
 	has_not(who_world_text(&world), "hint");
-	assert_true(strstr(world.out.data, "LISTENING") < strstr(world.out.data, "TIME_WAIT"));
+	assert_true(strstr(world.out.data, "LISTEN") < strstr(world.out.data, "TIME_WAIT"));
 }
 
 static void test_without_process(void **state)
@@ -218,7 +218,7 @@ static void test_many_holders(void **state)
 	has_not(world.out.data, "worker[103]");
 	has(who_world_json(&world), "\"pid\":111");
 	has(world.out.data,
-	    "\"message\":\"worker[100] and 11 more hold tcp 0.0.0.0:80 (listening)\"");
+	    "\"message\":\"worker[100] and 11 more hold tcp 0.0.0.0:80 (listen)\"");
 }
 
 /* Of many ports, no line about each. */
@@ -301,7 +301,7 @@ static void test_width(void **state)
 	world.view.width = 26;
 	has(who_world_text(&world), "  w\xc3\xa4re[9], user dev, fd 3\n");
 	world.view.color = true;
-	has(who_world_text(&world), "\033[1mtcp 0.0.0.0:80 LISTENING\033[0m\n");
+	has(who_world_text(&world), "\033[1mtcp 0.0.0.0:80 LISTEN\033[0m\n");
 	world.view.width = 1;
 	has(who_world_text(&world), "\xe2\x80\xa6\n\xe2\x80\xa6\n");
 }

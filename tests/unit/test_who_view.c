@@ -92,7 +92,8 @@ static void test_json(void **state)
 		"\"python3\",\"start\":\"2026-11-21T14:23:20.000000000Z\",\"executable\":"
 		"\"/usr/bin/python3.11\",\"args\":[\"python3\",\"-m\",\"http.server\",\"a b\"],"
 		"\"user\":{\"id\":\"1000\",\"name\":\"dev\"},\"cgroup\":\"/system.slice\",\"fd\":3,"
-		"\"fds\":1}],\"claimant\":null}}\n");
+		"\"fds\":1}],\"claimant\":null,\"claimant_unknown\":"
+		"\"nobody_watches\"}}\n");
 	holding->state = HOLDING_TIME_WAIT;
 	holding->inode = 0;
 	holding->orphan = holding->has_expires = true;

@@ -91,7 +91,7 @@ const char *holding_state_name(uint8_t state)
 		[HOLDING_CLOSE] = "bound",
 		[HOLDING_CLOSE_WAIT] = "close_wait",
 		[HOLDING_LAST_ACK] = "last_ack",
-		[HOLDING_LISTEN] = "listening",
+		[HOLDING_LISTEN] = "listen",
 		[HOLDING_CLOSING] = "closing",
 		[HOLDING_NEW_SYN_RECV] = "syn_recv",
 	};
