@@ -2,7 +2,8 @@
 /*
  * Sockets that had a port before the hooks were on: noted, so that a later hook does
  * not take what they do for a claim and knows when they give the port back; and told
- * of, for whoever keeps account of the ports. Read once, after the hooks are on.
+ * of, for whoever keeps account of the ports. Read after the hooks are on, until a pass
+ * finds nothing new.
  */
 #ifndef PORTSNOOP_SNAPSHOT_BPF_H
 #define PORTSNOOP_SNAPSHOT_BPF_H
@@ -45,6 +46,14 @@ static __always_inline bool seed_note(struct sock *sk, const struct lease *lease
 	return false;
 }
 
+/* A byte for the reader: this pass has found something. */
+static __always_inline void seed_count(struct bpf_iter__task_file *ctx)
+{
+	u8 one = 1;
+
+	bpf_seq_write(ctx->meta->seq, &one, sizeof(one));
+}
+
 SEC("iter/task_file")
 int snapshot_sockets(struct bpf_iter__task_file *ctx)
 {
@@ -79,7 +88,8 @@ int snapshot_sockets(struct bpf_iter__task_file *ctx)
 		/* The verifier before 5.11 would forget the answer and must not be asked
 		 * twice: keeps clang from joining the two ways again. */
 		barrier();
-		seed_note(sk, &lease);
+		if (seed_note(sk, &lease))
+			seed_count(ctx);
 		return 0;
 	}
 	if (!seed_note(sk, &lease))
@@ -88,6 +98,7 @@ int snapshot_sockets(struct bpf_iter__task_file *ctx)
 	lease_describe(event, &lease, &holder, sk, 0);
 	event->state = socket_tcp_state(sk);
 	record_submit(event);
+	seed_count(ctx);
 	return 0;
 }
 

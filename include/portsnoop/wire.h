@@ -180,7 +180,7 @@ struct wire_process {
 	wire_u16 args_length;
 	wire_u16 path_length;
 	wire_u16 zero;
-	wire_u32 root; /* the process of --pid that it is, or descends from; 0: none */
+	wire_u32 root;	      /* the process of --pid that it is, or descends from; 0: none */
 	char comm[WIRE_COMM]; /* of the thread group leader */
 	char parent_comm[WIRE_COMM];
 	char exe[WIRE_EXE];	/* path */

@@ -25,6 +25,7 @@
 #include "probe/place.h"
 
 #define HOOKS_MAX 64
+#define SNAPSHOT_PASSES 8 /* at most; on a quiet machine two */
 
 /* A tier that cannot see these is none. */
 #define C_NEEDED                                                                                   \
@@ -541,10 +542,18 @@ bool probe_fetch(const struct probe *probe)
 
 int probe_snapshot(struct probe *probe)
 {
-	ssize_t result = program_iterate(
-		bpf_object__find_program_by_name(probe->object, "snapshot_sockets"));
+	const struct bpf_program *program =
+		bpf_object__find_program_by_name(probe->object, "snapshot_sockets");
+	ssize_t found;
 
-	return result < 0 ? (int)result : 0;
+	/* A socket that is handed to a process behind which the walk has passed is found by
+	 * the next one. */
+	for (int i = 0; i < SNAPSHOT_PASSES; i++) {
+		found = program_iterate(program);
+		if (found <= 0)
+			return (int)found;
+	}
+	return 0;
 }
 
 int probe_tree_add(struct probe *probe, uint32_t pid)
