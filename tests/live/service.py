@@ -12,7 +12,7 @@ import sys
 
 from behavior_tool import (Claimer, Tool, await_true, check, end, equal, get, is_port, parse_events, run,
                            suite_run, test)
-from who_situation import Child, free_port, listener, send_socket, take_socket
+from who_situation import Child, free_port, listener, send_socket, take_socket, time_wait
 
 FOLDER = "/run/portsnoop"
 
@@ -129,6 +129,20 @@ def share():
            for one in there], [("listen", None, os.getpid()), ("established", True, os.getpid())],
           "state, share, claimant")
     accepted.close()
+    server.close()
+
+
+@test("service: the connections of the server before are not the new one's")
+def server_before():
+    port = free_port()
+    time_wait(port)
+    watcher = Watcher()
+    server = listener(port)
+    watcher.knows(port, "listen-for-connections")
+    there, _ = holdings(str(port))
+    equal([(get(one, "portsnoop.state"), get(one, "portsnoop.claimant.pid"),
+            get(one, "portsnoop.claimant_unknown")) for one in there],
+          [("listen", os.getpid(), None), ("time_wait", None, "not_known")], "state, claimant, why not")
     server.close()
 
 

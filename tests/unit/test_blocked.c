@@ -114,6 +114,8 @@ static void find(struct room *room, struct wire_event failure)
 
 	room->time += SECOND;
 	failure.header.time = room->time;
+	for (unsigned int i = 0; i < room->listed_count; i++)
+		room->listed[i].header.time = room->time;
 	assert_true(blocked_applies(&failure));
 	if (room->ledger)
 		assert_int_equal(ledger_record(room->ledger, &failure, NULL, NULL), 0);
@@ -346,7 +348,7 @@ static void accepted_connections(void **state)
 	(void)state;
 	room_open(&room);
 	listens(&room, 1, 10, "nginx", 80);
-	list_share(&room, 0, "", HOLDING_TIME_WAIT, 5001)->expires = 30000;
+	list_share(&room, 0, "", HOLDING_TIME_WAIT, 5001)->expires = 59500;
 	list_share(&room, 11, "worker", HOLDING_ESTABLISHED, 5000);
 	list(&room, record_blocker(10, "nginx", HOLDING_LISTEN, 80));
 	list_share(&room, 10, "nginx", HOLDING_FIN_WAIT2, 5002);
@@ -359,7 +361,7 @@ static void accepted_connections(void **state)
 	entry_is(&room, 2, 10, "nginx", BLOCKED_SHARE, "fin_wait2");
 	assert_int_equal(room.blocked.entries[2].holder.key.pid, 0);
 	entry_is(&room, 3, 10, "nginx", BLOCKED_SHARE, "time_wait");
-	assert_int_equal(room.blocked.entries[3].expires, 30 * SECOND);
+	assert_int_equal(room.blocked.entries[3].expires, 59 * SECOND + SECOND / 2);
 	assert_memory_equal(room.blocked.entries[3].other, PEER, 4);
 
 	/* a handshake holds nothing */
@@ -382,10 +384,16 @@ static void a_listener_that_went(void **state)
 	listens(&room, 1, 10, "nginx", 80);
 	listens(&room, 2, 11, "other", 80 + 4096); /* the same slot */
 	released(&room, 1, 80);
-	list_share(&room, 0, "", HOLDING_TIME_WAIT, 5001);
+	list_share(&room, 0, "", HOLDING_TIME_WAIT, 5001)->expires = 60000;
 	find(&room, failed_bind(80));
 	assert_int_equal(room.blocked.total, 1);
 	entry_is(&room, 0, 10, "nginx", BLOCKED_SHARE, "time_wait");
+
+	/* what was closed before it listened was somebody else's */
+	room.listed[0].expires = 30000;
+	find(&room, failed_bind(80));
+	entry_is(&room, 0, 0, "", BLOCKED_UNKNOWN, "time_wait");
+	room.listed[0].expires = 60000;
 
 	/* who had the port for something else says nothing of its connections */
 	bound(&room, 3, 12, "client", 80);

@@ -91,9 +91,8 @@ static int64_t clock_ns(clockid_t clock)
 /* Without one the answer lacks the claimants, and is true all the same. */
 static void service_ask(struct who *who)
 {
-	struct service_query query = {.ports = &who->ports,
-				      .protocol = who->query.protocol,
-				      .netns = who->query.netns};
+	struct service_query query = {
+		.ports = &who->ports, .protocol = who->query.protocol, .netns = who->query.netns};
 	int services;
 
 	service_answer_free(&who->watched);

@@ -9,7 +9,38 @@
 #include "service/match.h"
 
 #define NS 1000000000
+#define NS_PER_MS 1000000
+#define TIME_WAIT_MS 60000	      /* TCP_TIMEWAIT_LEN, include/net/tcp.h */
+#define TIMER_SLACK (200 * NS_PER_MS) /* ticks of the kernel, and the time of our look */
 #define MOMENT 32
+
+/*
+ * Whether an accepted connection can be that of the listener which claimed the port at
+ * this time. A server that was started anew finds the connections of the one before on
+ * its port, and has nothing to do with them.
+ */
+static bool share_fits(const struct who_view *view, const struct holding *holding,
+		       const struct service_lease *lease)
+{
+	int64_t claimed = lease->claimed_wall;
+
+	if (!claimed)
+		return true; /* before the watch began: so was any older one */
+	if (holding->state == HOLDING_TIME_WAIT)
+		return holding->has_expires &&
+		       view->now - (TIME_WAIT_MS - (int64_t)holding->expires) * NS_PER_MS >=
+			       claimed - TIMER_SLACK;
+	for (size_t i = 0; i < holding->holder_count; i++) {
+		const struct holder *holder = &holding->holders[i];
+
+		if (!(lease->claimant && holder->pid == lease->claimant->process.key.pid) &&
+		    view->boot_offset + (int64_t)holder->start < claimed)
+			return false;
+	}
+	/* Without a process: not if it is finished by the kernel alone, but if it waits for
+	 * accept() of who listens now. */
+	return holding->holder_count || !holding->orphan;
+}
 
 struct who_claim who_claim_find(const struct who_view *view, const struct holding *holding)
 {
@@ -18,6 +49,9 @@ struct who_claim who_claim_find(const struct who_view *view, const struct holdin
 	if (!view->watched)
 		return claim;
 	claim.lease = service_match(view->watched, holding, &claim.share);
+	if (claim.lease && claim.share && !share_fits(view, holding, claim.lease))
+		claim.lease = NULL;
+	claim.share = claim.share && claim.lease;
 	claim.reason = claim.lease ? NULL : "not_known";
 	return claim;
 }

@@ -17,7 +17,6 @@ struct who_claim who_claim_find(const struct who_view *view, const struct holdin
 
 /* One line without its end: "claimed at 14:02:11 by nginx[812], user www, with bind; ...".
  * False: there is nothing to say. */
-bool who_claim_text(struct buffer *out, const struct who_view *view,
-		    const struct holding *holding);
+bool who_claim_text(struct buffer *out, const struct who_view *view, const struct holding *holding);
 
 #endif

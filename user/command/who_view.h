@@ -22,9 +22,9 @@ struct who_view {
 	const struct netns_list *names; /* of network namespaces; may be empty */
 	const char *host;
 	const struct service_answer *watched; /* NULL: no portsnoop was watching */
-	int64_t now;	     /* CLOCK_REALTIME, ns */
-	int64_t boot_offset; /* CLOCK_REALTIME minus CLOCK_BOOTTIME, ns */
-	unsigned int width;  /* of the terminal; 0: unlimited */
+	int64_t now;			      /* CLOCK_REALTIME, ns */
+	int64_t boot_offset;		      /* CLOCK_REALTIME minus CLOCK_BOOTTIME, ns */
+	unsigned int width;		      /* of the terminal; 0: unlimited */
 	bool color;
 };
 

@@ -15,6 +15,9 @@
 #define FORMER_SLOTS 4096
 
 /* One a slot; a slot is found by its port alone, and the newest one has it. */
+#define NS_PER_MS UINT64_C(1000000)
+#define TIMER_SLACK (100 * NS_PER_MS) /* a few of the kernel's ticks */
+
 struct former_listeners {
 	struct lease slots[FORMER_SLOTS];
 };
@@ -301,6 +304,15 @@ static void entry_insert(struct blocked *blocked, const struct blocked_entry *en
 	blocked->entries[at] = *entry;
 }
 
+/* A connection that was closed before the port was claimed was another listener's. */
+static bool listed_is_older(const struct wire_blocker *listed, const struct lease *origin)
+{
+	uint64_t left = (uint64_t)listed->expires * NS_PER_MS;
+
+	return listed->state == HOLDING_TIME_WAIT && left < LEDGER_TIME_WAIT &&
+	       listed->header.time + left + TIMER_SLACK < origin->claimed + LEDGER_TIME_WAIT;
+}
+
 static void listed_insert(struct blocked *blocked, const struct inquiry *inquiry,
 			  const struct former_listeners *former, const struct wire_blocker *listed)
 {
@@ -312,7 +324,7 @@ static void listed_insert(struct blocked *blocked, const struct inquiry *inquiry
 		lease.flags |= share_options(inquiry, origin);
 	if (!listed_holds(listed) || !conflict_lease(inquiry->failure, &lease))
 		return;
-	if (origin)
+	if (origin && !listed_is_older(listed, origin))
 		lease.claimant = origin->claimant;
 	lease.share = true;
 	entry = lease_entry(&lease, blocked->time);
