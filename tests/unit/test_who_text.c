@@ -217,8 +217,7 @@ static void test_many_holders(void **state)
 	has(world.out.data, "\n  ... and 9 more processes, up to [111]\n");
 	has_not(world.out.data, "worker[103]");
 	has(who_world_json(&world), "\"pid\":111");
-	has(world.out.data,
-	    "\"message\":\"worker[100] and 11 more hold tcp 0.0.0.0:80 (listen)\"");
+	has(world.out.data, "\"message\":\"worker[100] and 11 more hold tcp 0.0.0.0:80 (listen)\"");
 }
 
 /* Of many ports, no line about each. */

@@ -236,7 +236,8 @@ static int trace_start(struct trace *trace, char **command)
 		.ledger = !options->pipeline.no_ledger,
 		.tree = command[0] != NULL,
 		.filter = &options->pipeline.filter,
-		.hold_back = options->pipeline.no_ledger,
+		/* A recording is whole. */
+		.hold_back = options->pipeline.no_ledger && !options->save,
 	};
 	struct probe_failure failure;
 	int error;
