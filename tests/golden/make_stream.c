@@ -483,7 +483,7 @@ static void listed_share(struct writer *writer, uint32_t pid, const char *comm, 
 	memcpy(record.local, "\x7f\0\0\x01", 4);
 	memcpy(record.other, "\xc0\0\x02\x07", 4);
 	record.other_port = peer;
-	record.expires = state == HOLDING_TIME_WAIT ? 41234 : 0;
+	record.expires = state == HOLDING_TIME_WAIT ? 59991 : 0;
 	append(writer, &record);
 }
 

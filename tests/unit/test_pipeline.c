@@ -262,6 +262,7 @@ static void test_former_listener(void **state)
 	record_local4(&listen, "\0\0\0\0", 80);
 	release.header.type = WIRE_RELEASE;
 	listed.other_port = 5000;
+	listed.expires = 60000;
 	chain_open(&chain);
 	assert_int_equal(chain_start(&chain), 0);
 	assert_int_equal(chain_bind(&chain, 80), 0);
