@@ -75,29 +75,29 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fra
 BASE = -std=gnu11 $(WARN) -DPORTSNOOP_VERSION='"$(VERSION)"' -Iinclude -Iuser
 
 # The variants of the user side: compiler, flags, link flags, libraries, and the
-# BPF object that the program carries.
+# folder of the BPF objects that the program carries.
 program_CC = $(CC)
 program_FLAGS = $(BASE) $(PACKAGE_CFLAGS) $(HARDEN) $(CPPFLAGS) $(CFLAGS)
 program_LINK = -pie $(RELRO) $(LDFLAGS)
 program_LIBS = $(PACKAGE_LIBS)
-program_OBJECT := build/portsnoop.bpf.o
+program_BPF := build
 
 static_CC = $(CC)
 static_FLAGS = $(program_FLAGS) -DPORTSNOOP_STATIC
 static_LINK = -static-pie $(RELRO) $(LDFLAGS)
 static_LIBS = $(PACKAGE_STATIC_LIBS)
-static_OBJECT := build/portsnoop.bpf.o
+static_BPF := build
 
 san_CC = $(CC)
 san_FLAGS = $(BASE) $(PACKAGE_CFLAGS) $(SANITIZE) -O1 -g
 san_LIBS = $(PACKAGE_LIBS)
-san_OBJECT := build/portsnoop.bpf.o
+san_BPF := build
 
 fuzz_CC = $(CLANG)
 fuzz_FLAGS = $(BASE) $(PACKAGE_CFLAGS) $(SANITIZE) -fsanitize=fuzzer-no-link -O1 -g
 fuzz_LINK = -fsanitize=fuzzer
 fuzz_LIBS = $(PACKAGE_LIBS)
-fuzz_OBJECT := build/portsnoop.bpf.o
+fuzz_BPF := build
 
 SYSROOT := build/sysroot-arm64
 arm64_CC = $(CROSS)gcc
@@ -106,7 +106,7 @@ arm64_FLAGS = $(BASE) -idirafter $(SYSROOT)/usr/include/aarch64-linux-gnu \
 	$(CPPFLAGS) $(CFLAGS) -DPORTSNOOP_STATIC
 arm64_LINK = -static-pie $(RELRO) -L$(SYSROOT)/usr/lib/aarch64-linux-gnu $(LDFLAGS)
 arm64_LIBS = $(PACKAGE_STATIC_LIBS)
-arm64_OBJECT := build/arm64/portsnoop.bpf.o
+arm64_BPF := build/arm64
 
 live_CC = $(CC)
 # Also runs as the only program of a guest.
@@ -173,8 +173,8 @@ bench-peers: build/portsnoop-static ## what bindsnoop, tcpconnect and others see
 
 ifneq ($(wildcard tests/bench/run.sh),)
 .PHONY: bench
-bench: build/portsnoop ## sudo make bench: measure, and print a table
-	@tests/bench/run.sh
+bench: build/portsnoop ## sudo make bench: measure, and print a table a part (ARGS="who memory start soak")
+	@tests/bench/run.sh $(ARGS)
 endif
 
 .PHONY: install
@@ -227,28 +227,35 @@ build/flags/%: FORCE | check-tools
 		printf '%s\n' $(call quote,$(words_$*)) >$@
 quote = '$(subst ','\'',$(1))'
 
-# bpf_object: folder, architecture
+# bpf_object: folder, architecture, name
 define bpf_object
-words_bpf-$(2) = $$(CLANG) $$(BPF_FLAGS)
-$(1)/portsnoop.bpf.o: bpf/portsnoop.bpf.c build/flags/bpf-$(2) | check-tools
+$(1)/$(3).bpf.o: bpf/$(3).bpf.c build/flags/bpf-$(2) | check-tools
 	@mkdir -p $$(@D)
 	$$(call say,BPF,$$@)
-	$$(Q)$$(CLANG) $$(BPF_FLAGS) -D__TARGET_ARCH_$(2) -MMD -MP -MF $(1)/portsnoop.bpf.d -MT $$@ \
-		-c -o $(1)/portsnoop.whole.o $$<
-	$$(Q)$$(LLVM_STRIP) -g -o $$@ $(1)/portsnoop.whole.o
+	$$(Q)$$(CLANG) $$(BPF_FLAGS) -D__TARGET_ARCH_$(2) -MMD -MP -MF $(1)/$(3).bpf.d -MT $$@ \
+		-c -o $(1)/$(3).whole.o $$<
+	$$(Q)$$(LLVM_STRIP) -g -o $$@ $(1)/$(3).whole.o
 
--include $(1)/portsnoop.bpf.d
+-include $(1)/$(3).bpf.d
+endef
+
+# bpf_objects: folder, architecture
+define bpf_objects
+words_bpf-$(2) = $$(CLANG) $$(BPF_FLAGS)
+$(call bpf_object,$(1),$(2),portsnoop)
+$(call bpf_object,$(1),$(2),lookup)
 endef
 
 # variant: name, what must be there first. Its objects lie in build/obj/NAME/.
 define variant
 words_$(1) = $$($(1)_CC) $$($(1)_FLAGS)
-$$(if $$($(1)_OBJECT),build/obj/$(1)/user/probe/object.o: $$($(1)_OBJECT))
+$$(if $$($(1)_BPF),build/obj/$(1)/user/probe/object.o: $$($(1)_BPF)/portsnoop.bpf.o)
+$$(if $$($(1)_BPF),build/obj/$(1)/user/probe/lookup_iter.o: $$($(1)_BPF)/lookup.bpf.o)
 build/obj/$(1)/%.o: %.c build/flags/$(1) | check-tools $(2)
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$@)
-	$$(Q)$$($(1)_CC) $$($(1)_FLAGS) -DPORTSNOOP_BPF_OBJECT='"$$($(1)_OBJECT)"' \
-		-MMD -MP -c -o $$@ $$<
+	$$(Q)$$($(1)_CC) $$($(1)_FLAGS) -DPORTSNOOP_BPF_OBJECT='"$$($(1)_BPF)/portsnoop.bpf.o"' \
+		-DPORTSNOOP_LOOKUP_OBJECT='"$$($(1)_BPF)/lookup.bpf.o"' -MMD -MP -c -o $$@ $$<
 endef
 
 # program: path, variant, sources, more libraries
@@ -260,8 +267,8 @@ $(1): $(3:%.c=build/obj/$(2)/%.o) build/flags/$(subst /,-,$(1))
 	$$(Q)$$($(2)_CC) $$($(2)_FLAGS) $$($(2)_LINK) -o $$@ $$(filter %.o,$$^) $(4) $$($(2)_LIBS)
 endef
 
-$(eval $(call bpf_object,build,$(ARCH)))
-$(eval $(call bpf_object,build/arm64,arm64))
+$(eval $(call bpf_objects,build,$(ARCH)))
+$(eval $(call bpf_objects,build/arm64,arm64))
 $(foreach name,program static san fuzz live,$(eval $(call variant,$(name))))
 $(eval $(call variant,arm64,$(SYSROOT)/.done))
 

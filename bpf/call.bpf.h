@@ -208,6 +208,9 @@ static __always_inline void connect_begin(struct sock *sk)
 		noted->emitted = 1;
 		noted->sk = key;
 		call = *noted;
+		if (held && !call.had_port &&
+		    lease_seeded(lease, socket_port(sk), socket_netns(sk)))
+			held = false;
 	} else if (compat_defers_connect(sk)) {
 		call.flags = WIRE_FASTOPEN;
 	} else if (socket_fast_opens(sk)) {

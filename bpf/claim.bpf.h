@@ -77,39 +77,73 @@ static __always_inline bool address_equal(const u8 *a, const u8 *b)
 	return left[0] == right[0] && left[1] == right[1];
 }
 
-/* The lease of a socket that just got a port, or connects. */
-static __always_inline u64 lease_open(struct sock *sk, const struct wire_event *event,
-				      const struct owner *owner)
+/* The snapshot can find a socket between the moment that a call gives it a port and the
+ * hook that tells of the call. */
+static __always_inline bool lease_seeded(const struct lease *lease, u16 port, u32 netns)
+{
+	return lease->held && !lease->time && lease->port == port && lease->netns == netns;
+}
+
+/* What a lease takes over from the call that opens it. */
+struct opening {
+	u64 time;
+	u32 flags;
+	u32 netns;
+	u16 port;
+	u8 trigger;
+	u8 origin;
+	u8 passes; /* what filter_claimant() says of the owner */
+	u8 zero[3];
+};
+
+/* The lease of a socket that just got a port, or connects. Not inlined: a lease
+ * takes a quarter of the stack. */
+static __noinline u64 lease_open(struct sock *sk, const struct opening *opening,
+				 const struct owner *owner)
 {
 	u64 key = (u64)sk;
 	struct lease *known = bpf_map_lookup_elem(&sockets, &key);
 	struct lease lease = {};
-	bool connecting = event->flags & WIRE_IN_PROGRESS;
+	bool connecting = opening->flags & WIRE_IN_PROGRESS;
+	long error;
 
-	if (known && !(event->flags & WIRE_CLAIMED)) {
+	if (known && !(opening->flags & WIRE_CLAIMED)) {
 		known->connecting = connecting;
-		known->connect_trigger = event->trigger;
-		known->called = event->header.time;
+		known->connect_trigger = opening->trigger;
+		known->called = opening->time;
 		known->connector = *owner;
+		known->connector_passes = opening->passes;
 		return known->socket;
 	}
 	/* A port that is still held belongs to an older socket at this address
 	 * whose end was not seen: not the same one. */
-	lease.socket = known && !known->held ? known->socket : generation_next();
-	lease.called = event->header.time;
-	lease.port = event->local_port;
-	lease.netns = event->netns;
+	if (known && (!known->held || lease_seeded(known, opening->port, opening->netns)))
+		lease.socket = known->socket;
+	else
+		lease.socket = generation_next();
+	lease.called = opening->time;
+	lease.port = opening->port;
+	lease.netns = opening->netns;
 	lease.held = 1;
 	lease.connecting = connecting;
-	lease.connect_trigger = event->trigger;
+	lease.connect_trigger = opening->trigger;
 	lease.connector = *owner;
-	if (event->flags & WIRE_CLAIMED) {
-		lease.time = event->header.time;
+	lease.connector_passes = opening->passes;
+	if (opening->flags & WIRE_CLAIMED) {
+		lease.time = opening->time;
 		lease.claimant = lease.connector;
-		lease.trigger = event->trigger;
-		lease.origin = event->origin;
+		lease.claimant_passes = opening->passes;
+		lease.trigger = opening->trigger;
+		lease.origin = opening->origin;
 	}
-	if (bpf_map_update_elem(&sockets, &key, &lease, BPF_ANY))
+	error = bpf_map_update_elem(&sockets, &key, &lease, known ? BPF_ANY : BPF_NOEXIST);
+	if (error == -EEXIST) { /* seeded right now */
+		known = bpf_map_lookup_elem(&sockets, &key);
+		if (known)
+			lease.socket = known->socket;
+		error = bpf_map_update_elem(&sockets, &key, &lease, BPF_ANY);
+	}
+	if (error)
 		COUNT(untracked);
 	return lease.socket;
 }
@@ -135,14 +169,11 @@ static __always_inline void event_owner(struct wire_event *event, const struct o
 		event->flags |= WIRE_NO_CLAIMANT;
 }
 
-/* The current process, announced if it is new. False: it is not to be traced. */
-static __always_inline bool owner_current(struct owner *owner)
+/* The current process, whose leader it is. */
+static __always_inline void owner_current(struct owner *owner, struct task_struct *leader)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
 
-	if (!filter_passes(leader))
-		return false;
 	owner->pid = BPF_CORE_READ(leader, tgid);
 	owner->exec = BPF_CORE_READ(leader, self_exec_id);
 	owner->start = BPF_CORE_READ(leader, start_boottime);
@@ -150,22 +181,93 @@ static __always_inline bool owner_current(struct owner *owner)
 	owner->uid = BPF_CORE_READ(task, cred, uid.val);
 	owner->cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
 	BPF_CORE_READ_INTO(&owner->comm, task, comm);
-	process_announce(leader, owner->pid, owner->start, owner->exec);
-	return true;
 }
 
 /* A worker of the kernel joins a subflow to a connection: on behalf of the process
  * whose connection it is. */
-static __always_inline bool owner_joined(struct owner *owner, struct sock *first)
+static __always_inline bool owner_joined(struct owner *owner, struct sock *first, bool *passes)
 {
 	u64 key = (u64)first;
 	struct lease *lease = bpf_map_lookup_elem(&sockets, &key);
 
-	if (lease)
+	if (lease) {
 		*owner = lease->claimant;
-	else if (config.tree)
+		if (config.filter)
+			*passes = lease->claimant_passes;
+	} else if (config.tree) {
 		return false; /* the connection itself was not for this stream */
+	}
 	return true;
+}
+
+/* What the filter makes of a call. */
+#define CALL_HELD 0
+#define CALL_ANNOUNCED 1 /* held, but its outcome may pass, and will need the process' record */
+#define CALL_SENT 2
+
+static __always_inline u32 call_judge(const struct call *call, struct subject *subject,
+				      struct sock *sk)
+{
+	subject_socket(subject, sk);
+	/* As event_other() has it. */
+	if (call->trigger == WIRE_BIND && subject->failed &&
+	    (call->other_family == AF_INET ||
+	     (call->other_family == AF_INET6 && subject->family == 6))) {
+		subject->asked = call->other_port;
+		subject->has_asked = 1;
+	}
+	if (filter_passes(subject))
+		return CALL_SENT;
+	if (!(call->flags & WIRE_IN_PROGRESS && config.filter & (CONFIG_FAILED | CONFIG_EPHEMERAL)))
+		return CALL_HELD;
+	subject->failed = 1;
+	subject->origin = WIRE_ORIGIN_KERNEL;
+	return filter_judge(subject) ? CALL_ANNOUNCED : CALL_HELD;
+}
+
+static __always_inline u8 call_origin(const struct call *call)
+{
+	if (!(call->flags & WIRE_CLAIMED))
+		return WIRE_ORIGIN_NONE;
+	return call->trigger == WIRE_BIND && call->other_port ? WIRE_ORIGIN_REQUESTED
+							      : WIRE_ORIGIN_KERNEL;
+}
+
+/* The socket's number, and its lease if the call is about one. A datagram connect may
+ * fail and leave the port taken. */
+static __always_inline u64 call_keep(struct sock *sk, const struct opening *opening,
+				     const struct owner *owner)
+{
+	if (opening->port && opening->flags & (WIRE_CLAIMED | WIRE_IN_PROGRESS))
+		return lease_open(sk, opening, owner);
+	return lease_number(sk);
+}
+
+/* A call whose record is not sent: the socket is watched all the same. */
+static __always_inline u32 call_filter(const struct call *call, struct sock *sk, bool joins,
+				       const struct owner *owner, bool passes)
+{
+	struct subject subject = {
+		.trigger = joins ? WIRE_SUBFLOW : call->trigger,
+		.origin = call_origin(call),
+		.failed = call->error != 0,
+		.claimant_passes = passes,
+	};
+	struct opening opening = {
+		.flags = call->flags,
+		.trigger = subject.trigger,
+		.origin = subject.origin,
+		.passes = passes,
+	};
+	u32 verdict = call_judge(call, &subject, sk);
+
+	if (verdict == CALL_SENT)
+		return verdict;
+	opening.time = bpf_ktime_get_ns();
+	opening.port = subject.port;
+	opening.netns = subject.netns;
+	call_keep(sk, &opening, owner);
+	return verdict;
 }
 
 /*
@@ -177,17 +279,35 @@ static __always_inline bool owner_joined(struct owner *owner, struct sock *first
 static __noinline int call_emit(const struct call *call)
 {
 	struct sock *sk = (void *)call->sk, *first = socket_joins(sk);
-	u32 error = call->error, flags = call->flags;
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	u32 error = call->error, flags = call->flags, verdict = CALL_SENT;
 	struct wire_event *event;
+	struct opening opening = {};
 	struct owner owner = {};
+	bool passes = false;
 
 	if (first) {
 		/* Its bind only prepares the connect that follows at once. */
-		if (call->trigger == WIRE_BIND || !owner_joined(&owner, first))
+		if (call->trigger == WIRE_BIND || !owner_joined(&owner, first, &passes))
 			return 0;
-	} else if (!owner_current(&owner)) {
-		return 0;
+	} else {
+		if (config.tree && !tree_has(leader)) {
+			filter_count();
+			return 0;
+		}
+		owner_current(&owner, leader);
+		if (config.filter & CONFIG_CLAIMANT)
+			passes = filter_claimant(&owner, leader);
 	}
+	if (config.filter)
+		verdict = call_filter(call, sk, first, &owner, passes);
+	if (verdict == CALL_HELD)
+		return 0;
+	if (!first)
+		process_announce(leader, &owner);
+	if (verdict != CALL_SENT)
+		return 0;
 	event = record_reserve(WIRE_CALL, sizeof(*event));
 	if (!event)
 		return 0;
@@ -196,14 +316,10 @@ static __noinline int call_emit(const struct call *call)
 	event->error = error;
 	event->flags = flags;
 	event->trigger = first ? WIRE_SUBFLOW : call->trigger;
+	event->origin = call_origin(call);
 	event_owner(event, &owner);
 	event_socket(event, sk);
 
-	if (flags & WIRE_CLAIMED) {
-		event->origin = WIRE_ORIGIN_KERNEL;
-		if (call->trigger == WIRE_BIND && call->other_port)
-			event->origin = WIRE_ORIGIN_REQUESTED;
-	}
 	if (socket_port_locked(sk))
 		event->flags |= WIRE_LOCKED;
 	if (call->trigger == WIRE_BIND && !error && !event->local_port && compat_bind_no_port(sk))
@@ -221,22 +337,24 @@ static __noinline int call_emit(const struct call *call)
 	event_reserved(event, sk,
 		       event->local_port || call->trigger != WIRE_BIND ? event->local_port
 								       : event->other_port);
-	/* A datagram connect may fail and leave the port taken. */
-	if (event->local_port && (flags & (WIRE_CLAIMED | WIRE_IN_PROGRESS)))
-		event->socket = lease_open(sk, event, &owner);
-	else
-		event->socket = lease_number(sk);
+	opening.time = event->header.time;
+	opening.flags = flags;
+	opening.netns = event->netns;
+	opening.port = event->local_port;
+	opening.trigger = event->trigger;
+	opening.origin = event->origin;
+	opening.passes = passes;
+	event->socket = call_keep(sk, &opening, &owner);
 	record_submit(event);
 	return 0;
 }
 
-/* For a call that stands on the stack. */
-static __always_inline void call_emit_own(const struct call *call)
+/* For a call that stands on the stack: read over itself, so that the verifier forgets
+ * what it knows of it, without room for a second one. */
+static __always_inline void call_emit_own(struct call *call)
 {
-	struct call copy;
-
-	bpf_probe_read_kernel(&copy, sizeof(copy), call);
-	call_emit(&copy);
+	bpf_probe_read_kernel(call, sizeof(*call), call);
+	call_emit(call);
 }
 
 #endif

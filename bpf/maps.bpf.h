@@ -101,8 +101,10 @@ struct lease {
 	u8 trigger;	    /* of the claim */
 	u8 connect_trigger; /* connect or send (fast open) */
 	u8 origin;
-	u8 lingers; /* WIRE_TIME_WAIT and WIRE_ESTIMATED, moved down by LINGERS_SHIFT */
-	u8 zero[4];
+	u8 lingers;	    /* WIRE_TIME_WAIT and WIRE_ESTIMATED, moved down by LINGERS_SHIFT */
+	u8 claimant_passes; /* the filter's conditions about processes */
+	u8 connector_passes;
+	u8 zero[2];
 };
 
 #define LINGERS_SHIFT 12
@@ -124,11 +126,15 @@ struct {
 } time_waits SEC(".maps");
 
 /* Processes whose record was submitted. An LRU: the cost of forgetting one is a
- * second record. */
+ * second record. With a filter for names, also those that made a call which did not
+ * pass. */
 struct process_mark {
 	u64 start;
 	u32 exec;
+	u32 root; /* as in the record */
+	u32 submitted;
 	u32 zero;
+	char comm[WIRE_COMM]; /* at its first call; with a filter for names only */
 };
 
 struct {
@@ -146,5 +152,58 @@ struct {
 	__type(key, u32);
 	__type(value, u64);
 } tree SEC(".maps");
+
+/* The processes of --pid and their descendants. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, CONFIG_TREE);
+	__type(key, u32);
+	__type(value, struct config_followed);
+} followed SEC(".maps");
+
+/* The values of a filter's conditions. The loader makes them as large as they have to
+ * be and fills them before the first hook is on. */
+
+struct filter_ports {
+	u8 bits[65536 / 8];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct filter_ports);
+} filter_ports SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, u64); /* CONFIG_NUMBER() */
+	__type(value, u8);
+} filter_numbers SEC(".maps");
+
+struct filter_name {
+	char text[WIRE_COMM];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct filter_name);
+	__type(value, u8);
+} filter_names SEC(".maps");
+
+/* Each component of the paths of all --cgroup, and where it stands: bit n is the n-th
+ * of them, a path counted from its last component to its first. */
+struct filter_component {
+	char text[CONFIG_COMPONENT];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct filter_component);
+	__type(value, u64);
+} filter_components SEC(".maps");
 
 #endif

@@ -36,18 +36,48 @@ static __always_inline struct wire_event *lease_event(u16 type, const struct lea
 	return event;
 }
 
+/* As in the record of an outcome. */
+static __always_inline u8 lease_connect_origin(const struct lease *lease)
+{
+	return lease->trigger == lease->connect_trigger ? lease->origin : WIRE_ORIGIN_NONE;
+}
+
+/* What the filter says of a record about a lease. `failed` is for WIRE_OUTCOME. */
+static __noinline bool lease_passes(const struct lease *lease, struct sock *sk, u16 type,
+				    bool failed)
+{
+	struct subject subject = {
+		.trigger = lease->trigger,
+		.origin = lease->origin,
+		.claimant_passes = lease->claimant_passes,
+	};
+
+	if (type == WIRE_OUTCOME) {
+		subject.trigger = lease->connect_trigger;
+		subject.origin = lease_connect_origin(lease);
+		subject.claimant_passes = lease->connector_passes;
+		subject.failed = failed;
+	}
+	subject_socket(&subject, sk);
+	if (!subject.port)
+		subject.port = lease->port;
+	return filter_passes(&subject);
+}
+
 /* `error` 0 with WIRE_ABORTED: the process closed it before an answer came. */
 static __always_inline void outcome_emit(struct lease *lease, struct sock *sk, u32 error, u32 flags)
 {
 	struct wire_event *event;
 
 	lease->connecting = 0;
+	if (config.filter && !lease_passes(lease, sk, WIRE_OUTCOME, error || flags & WIRE_ABORTED))
+		return;
 	event = lease_event(WIRE_OUTCOME, lease, &lease->connector, sk, flags);
 	if (!event)
 		return;
 	event->error = error;
 	event->trigger = lease->connect_trigger;
-	event->origin = lease->trigger == lease->connect_trigger ? lease->origin : WIRE_ORIGIN_NONE;
+	event->origin = lease_connect_origin(lease);
 	event->duration = event->header.time - lease->called;
 	record_submit(event);
 }

@@ -160,7 +160,7 @@ static __noinline int process_fill(struct wire_process *record, struct task_stru
 	record->exe_length = 0;
 	record->args_length = 0;
 	record->path_length = 0;
-	record->zero[0] = record->zero[1] = record->zero[2] = 0;
+	record->zero = 0;
 	BPF_CORE_READ_INTO(&record->comm, leader, comm);
 	BPF_CORE_READ_INTO(&record->parent_comm, parent, comm);
 	process_cgroup(record, leader);
@@ -173,21 +173,42 @@ static __noinline int process_fill(struct wire_process *record, struct task_stru
 	return 0;
 }
 
+/* What was marked at an earlier call of a process, or NULL. */
+static __always_inline struct process_mark *process_known(const struct owner *owner)
+{
+	u32 pid = owner->pid;
+	struct process_mark *known = bpf_map_lookup_elem(&processes, &pid);
+
+	return known && known->start == owner->start && known->exec == owner->exec ? known : NULL;
+}
+
 /* Before the first event of a process. It is marked only after its record was
  * submitted: a lost one is sent again with the next event. */
-static __always_inline void process_announce(struct task_struct *leader, u32 pid, u64 start,
-					     u32 exec)
+static __always_inline void process_announce(struct task_struct *leader, const struct owner *owner)
 {
-	struct process_mark *known = bpf_map_lookup_elem(&processes, &pid);
-	struct process_mark mark = {.start = start, .exec = exec};
+	u32 pid = owner->pid;
+	struct process_mark *known = process_known(owner);
+	struct process_mark mark = {.start = owner->start, .exec = owner->exec, .submitted = 1};
 	struct wire_process *record;
 
-	if (known && known->start == start && known->exec == exec)
+	if (config.follow)
+		mark.root = followed_root(leader);
+	if (known && known->submitted && known->root == mark.root)
 		return;
 	record = record_reserve(WIRE_PROCESS, sizeof(*record));
 	if (!record)
 		return;
 	process_fill(record, leader);
+	record->root = mark.root;
+	if (config.filter & CONFIG_COMMS) {
+		/* Looked up again: kept until here it would make the verifier walk through
+		 * the record once more for each way that it was found by. */
+		known = process_known(owner);
+		if (known) {
+			__builtin_memcpy(record->comm, known->comm, WIRE_COMM);
+			__builtin_memcpy(mark.comm, known->comm, WIRE_COMM);
+		}
+	}
 	record_submit(record);
 	bpf_map_update_elem(&processes, &pid, &mark, BPF_ANY);
 }

@@ -3,6 +3,17 @@
 #ifndef PORTSNOOP_RELEASE_BPF_H
 #define PORTSNOOP_RELEASE_BPF_H
 
+/* Nobody can say whether a socket from before the stream is the traced command's. */
+static __always_inline bool release_wanted(const struct lease *lease)
+{
+	return config.releases && (!config.tree || lease->claimant.pid);
+}
+
+static __always_inline bool release_passes(const struct lease *lease, struct sock *sk)
+{
+	return !config.filter || lease_passes(lease, sk, WIRE_RELEASE, false);
+}
+
 static __always_inline void release_emit(struct lease *lease, struct sock *sk, u32 flags)
 {
 	struct wire_event *event;
@@ -12,7 +23,7 @@ static __always_inline void release_emit(struct lease *lease, struct sock *sk, u
 	lease->held = 0;
 	flags |= (u32)lease->lingers << LINGERS_SHIFT;
 	lease->lingers = 0;
-	if (!config.releases)
+	if (!release_wanted(lease) || !release_passes(lease, sk))
 		return;
 	event = lease_event(WIRE_RELEASE, lease, &lease->claimant, sk, flags);
 	if (!event)
@@ -57,7 +68,7 @@ static __always_inline void linger_begin(void *bucket, struct sock *sk)
 	if (!lease || !lease->held)
 		return;
 	lease->lingers = WIRE_TIME_WAIT >> LINGERS_SHIFT;
-	if (!config.releases)
+	if (!release_wanted(lease) || !release_passes(lease, sk))
 		return;
 	__builtin_memset(&event.header, 0, sizeof(event.header));
 	lease_describe(&event, lease, &lease->claimant, sk, WIRE_TIME_WAIT | WIRE_TIME_WAIT_OVER);

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# usage: tools/install-deps.sh [build] [test] [arm64]
+# usage: tools/install-deps.sh [build] [test] [bench] [arm64]
 #
 # Installs the packages of these sets (build, without an argument) that are
 # missing, with apt. With nothing missing it does nothing: no network, no root.
@@ -11,6 +11,7 @@ BUILD='make gcc libc6-dev clang llvm libbpf-dev libelf-dev zlib1g-dev pkg-config
 TEST='libcmocka-dev python3 jq strace iproute2 procps util-linux curl nginx-light redis-server
 	redis-tools iperf3 bind9-dnsutils openssh-client openssh-server nodejs netcat-openbsd
 	busybox-static liburing-dev clang-format clang-tidy shellcheck fuzzer'
+BENCH='gcc libc6-dev python3 iproute2 lsof net-tools'
 ARM64='gcc-aarch64-linux-gnu libc6-dev-arm64-cross file'
 SERVICES='nginx redis-server ssh iperf3'
 
@@ -21,9 +22,10 @@ for set in "${@:-build}"; do
 	case $set in
 	build) wanted="$wanted $BUILD" ;;
 	test) wanted="$wanted $TEST" ;;
+	bench) wanted="$wanted $BENCH" ;;
 	arm64) wanted="$wanted $ARM64" ;;
 	*)
-		say "unknown set '$set': expected build, test or arm64"
+		say "unknown set '$set': expected build, test, bench or arm64"
 		exit 2
 		;;
 	esac

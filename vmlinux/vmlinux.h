@@ -95,6 +95,14 @@ struct sock_common {
 
 struct socket;
 
+typedef struct {
+	unsigned int val;
+} kuid_t;
+
+typedef struct {
+	unsigned int val;
+} kgid_t;
+
 struct sock {
 	struct sock_common __sk_common;
 	unsigned char sk_kern_sock : 1;
@@ -102,6 +110,7 @@ struct sock {
 	u16 sk_type;
 	u16 sk_protocol;
 	int sk_err;
+	kuid_t sk_uid;
 	struct socket *sk_socket;
 };
 
@@ -188,6 +197,7 @@ struct hlist_bl_node {
 
 struct inode {
 	unsigned short i_mode;
+	unsigned long i_ino;
 };
 
 struct dentry {
@@ -259,14 +269,6 @@ struct mm_struct {
 	struct file *exe_file;
 };
 
-typedef struct {
-	unsigned int val;
-} kuid_t;
-
-typedef struct {
-	unsigned int val;
-} kgid_t;
-
 struct cred {
 	kuid_t uid;
 	kgid_t gid;
@@ -279,6 +281,10 @@ struct upid {
 struct pid {
 	unsigned int level;
 	struct upid numbers[1];
+};
+
+struct nsproxy {
+	struct net *net_ns;
 };
 
 struct task_struct {
@@ -295,6 +301,7 @@ struct task_struct {
 	struct mm_struct *mm;
 	struct fs_struct *fs;
 	struct files_struct *files;
+	struct nsproxy *nsproxy;
 	struct css_set *cgroups;
 };
 
@@ -322,8 +329,16 @@ struct trace_event_raw_sys_exit {
 	long ret;
 };
 
+struct seq_file;
+
 struct bpf_iter_meta {
+	struct seq_file *seq;
 	u64 seq_num;
+};
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
 };
 
 struct bpf_iter__task_file {

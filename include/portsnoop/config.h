@@ -15,7 +15,48 @@ struct config {
 	wire_u8 tree;	   /* only claims of the processes in the map `tree` */
 	wire_u8 time_wait; /* TIME_WAIT is hooked: nothing is to be inferred */
 	wire_u8 sctp;	   /* the hooks that SCTP needs are there: else none of it is sent */
-	wire_u8 zero[3];
+	wire_u8 ledger;	   /* send WIRE_SEED */
+	wire_u8 follow;	   /* tell of what descends from a process in the map `followed` */
+	wire_u8 family;	   /* 4 or 6, for CONFIG_FAMILY */
+	wire_u32 filter;   /* enum config_filter */
+	wire_u32 triggers; /* bit per enum wire_trigger, for CONFIG_TRIGGERS */
+	/* For CONFIG_CGROUPS, bits as in the values of filter_components: which of them
+	 * are the last component of a path, and which the first. */
+	wire_u64 cgroup_lasts;
+	wire_u64 cgroup_firsts;
+};
+
+/* What a record must be like to be sent: each condition that is set must hold. They
+ * mean what user/model/filter.h says; some let through more, which is for user space
+ * to hold back. */
+enum config_filter {
+	CONFIG_PORTS = 1 << 0,	   /* filter_ports */
+	CONFIG_PIDS = 1 << 1,	   /* filter_numbers, and `followed` */
+	CONFIG_UIDS = 1 << 2,	   /* filter_numbers */
+	CONFIG_NETNS = 1 << 3,	   /* filter_numbers */
+	CONFIG_PROTOCOLS = 1 << 4, /* filter_numbers */
+	CONFIG_COMMS = 1 << 5,	   /* filter_names */
+	CONFIG_CGROUPS = 1 << 6,   /* filter_components */
+	CONFIG_FAMILY = 1 << 7,
+	CONFIG_TRIGGERS = 1 << 8,
+	CONFIG_FAILED = 1 << 9,
+	CONFIG_EPHEMERAL = 1 << 10,
+};
+
+#define CONFIG_CLAIMANT (CONFIG_PIDS | CONFIG_UIDS | CONFIG_COMMS | CONFIG_CGROUPS)
+
+/* Key of filter_numbers: the condition, above the number. */
+#define CONFIG_NUMBER(condition, number) ((wire_u64)(condition) << 32 | (wire_u32)(number))
+
+/* Keys of filter_components begin a component of a cgroup's path, and end with a NUL
+ * at least. */
+#define CONFIG_COMPONENT 40
+
+/* Value of `followed`, by thread group. */
+struct config_followed {
+	wire_u64 start; /* CLOCK_BOOTTIME; 0: any process with this number */
+	wire_u32 root;	/* pid of the one that was asked for */
+	wire_u32 zero;
 };
 
 /* One per possible CPU, in a map that user space maps: readable without any
@@ -23,7 +64,7 @@ struct config {
 struct cpu_counters {
 	wire_u64 seen;	     /* records that were to be sent, filtered ones included */
 	wire_u64 lost;	     /* no room in the ring */
-	wire_u64 filtered;   /* held back by the tree */
+	wire_u64 filtered;   /* held back by the tree or a filter */
 	wire_u64 untracked;  /* no room in a map: a call or a socket went unwatched */
 	wire_u64 unseen;     /* a port was given back whose claim no hook had seen */
 	wire_u64 generation; /* sockets numbered on this CPU */

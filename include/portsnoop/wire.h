@@ -38,11 +38,17 @@ enum wire_type {
 	WIRE_CALL = 2,	  /* struct wire_event: bind, connect, listen or send */
 	WIRE_OUTCOME = 3, /* struct wire_event: how a TCP connect ended */
 	WIRE_RELEASE = 4, /* struct wire_event: a socket gave its port back */
+	WIRE_SEED = 5,	  /* struct wire_event: a socket that had its port before the
+			   * stream began. The process is one that holds it, not its
+			   * claimant; `state` is the socket's. Its `socket` is 0 if it
+			   * turned out to be none: it tells nothing then */
 
 	WIRE_STREAM_START = 64, /* struct wire_stream_start: first record of a stream */
 	WIRE_CLOCK = 65,	/* struct wire_clock: the wall clock stepped */
 	WIRE_USER = 66,		/* struct wire_user: a user id's name */
 	WIRE_STREAM_END = 67,	/* struct wire_stream_end: last record of a whole stream */
+	WIRE_BLOCKER = 68,	/* struct wire_blocker: what stands in the way of the
+				 * WIRE_CALL that follows */
 };
 
 struct wire_header {
@@ -130,7 +136,7 @@ struct wire_event {
 	wire_u8 family;	       /* 4 or 6: the socket's, also for v4-mapped addresses */
 	wire_u8 trigger;       /* enum wire_trigger */
 	wire_u8 origin;	       /* enum wire_origin */
-	wire_u8 zero;
+	wire_u8 state;	       /* WIRE_SEED: TCP state (net/tcp_states.h), else 0 */
 	wire_u8 local[16];
 	wire_u8 other[16];    /* the address that belongs to other_port */
 	char comm[WIRE_COMM]; /* name of the thread at the call */
@@ -173,7 +179,8 @@ struct wire_process {
 	wire_u16 exe_length; /* bytes used of exe, args, path */
 	wire_u16 args_length;
 	wire_u16 path_length;
-	wire_u16 zero[3];
+	wire_u16 zero;
+	wire_u32 root;	      /* the process of --pid that it is, or descends from; 0: none */
 	char comm[WIRE_COMM]; /* of the thread group leader */
 	char parent_comm[WIRE_COMM];
 	char exe[WIRE_EXE];	/* path */
@@ -215,6 +222,35 @@ struct wire_user {
 	char name[36]; /* NUL-terminated; user space of the traced machine knew it so */
 };
 
+#define WIRE_BLOCKERS 64
+
+/*
+ * A socket that the kernel listed right after a claim failed for want of its port.
+ * Zero to WIRE_BLOCKERS come before the WIRE_CALL with that failure, and belong to it alone.
+ * The process is one that has the socket open, not its claimant.
+ */
+struct wire_blocker {
+	struct wire_header header;
+	wire_u64 inode;	  /* of the socket; 0: it has none (TIME_WAIT, not accepted yet) */
+	wire_u64 start;	  /* process: start time, CLOCK_BOOTTIME */
+	wire_u32 pid;	  /* 0: no process has it open, or which one was not to be seen */
+	wire_u32 holders; /* how many processes have it open */
+	wire_u32 netns;
+	wire_u32 uid;
+	wire_u32 device;  /* ifindex that it is bound to; 0: none */
+	wire_u32 flags;	  /* enum wire_flag: WIRE_V6ONLY, WIRE_MPTCP */
+	wire_u32 expires; /* ms until TIME_WAIT is over; 0 in other states */
+	wire_u16 protocol;
+	wire_u16 local_port;
+	wire_u16 other_port;
+	wire_u8 family; /* 4 or 6 */
+	wire_u8 state;	/* TCP state (net/tcp_states.h) */
+	wire_u8 local[16];
+	wire_u8 other[16];
+	wire_u32 total;	      /* sockets listed for this failure; the first ones are sent */
+	char comm[WIRE_COMM]; /* of the process */
+};
+
 /* Totals of the kernel side over the whole stream, summed over the CPUs. */
 struct wire_stream_end {
 	struct wire_header header;
@@ -238,6 +274,7 @@ WIRE_ASSERT(sizeof(struct wire_process) == 3704, "wire_process");
 WIRE_ASSERT(sizeof(struct wire_stream_start) == 264, "wire_stream_start");
 WIRE_ASSERT(sizeof(struct wire_clock) == 32, "wire_clock");
 WIRE_ASSERT(sizeof(struct wire_user) == 64, "wire_user");
+WIRE_ASSERT(sizeof(struct wire_blocker) == 128, "wire_blocker");
 WIRE_ASSERT(sizeof(struct wire_stream_end) == 72, "wire_stream_end");
 
 #endif

@@ -18,6 +18,7 @@ struct room {
 	const struct format_ops *ops;
 	struct format *format;
 	struct buffer out;
+	const struct wire_event *observed; /* the newest one */
 	bool color;
 };
 
@@ -81,11 +82,35 @@ static const char *json_value(const char *at, const char *end)
 	return at + 1;
 }
 
+static int observe(void *context, const struct wire_event *record)
+{
+	struct room *room = context;
+
+	expect(record->header.type >= WIRE_CALL && record->header.type <= WIRE_SEED);
+	expect(record->family == 4 || record->family == 6);
+	expect(record->header.type != WIRE_SEED || (record->socket && record->local_port));
+	room->observed = record;
+	return 0;
+}
+
+static void check_blockers(const struct event *event)
+{
+	expect(event->blocker_count <= EVENT_BLOCKERS &&
+	       event->blocker_count <= event->blocker_total);
+	expect(!event->blockers == !event->blocker_count);
+	expect(!event->blockers || event->socket->header.type == WIRE_CALL);
+	for (unsigned int i = 0; i < event->blocker_count; i++)
+		expect(event->blockers[i].local_port && event->blockers[i].state &&
+		       memchr(event->blockers[i].comm, 0, WIRE_COMM));
+}
+
 static int render(void *context, const struct event *event)
 {
 	struct room *room = context;
 	const struct buffer *out = &room->out;
 
+	expect(!event->socket || event->socket == room->observed);
+	check_blockers(event);
 	buffer_reset(&room->out);
 	room->ops->event(room->format, event, &room->out);
 	check_clean(room);
@@ -140,7 +165,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	room.color = options.color = data[0] & 0x80;
 	options.width = data[1];
 	room.format = room.ops->open(&options);
-	decoder = decoder_new(render, &room);
+	decoder = decoder_new(render, observe, &room);
 	expect(room.format && decoder);
 	room.ops->begin(room.format, &room.out);
 	check_clean(&room);

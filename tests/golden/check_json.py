@@ -36,6 +36,27 @@ def check_endpoint(endpoint):
         check_port(endpoint["port"])
 
 
+def check_blocked(own, claimed, error):
+    if "blocked_by" not in own:
+        assert not any(key.startswith("blocked_by") for key in own), own
+        assert error != "EADDRINUSE" or claimed is None
+        return
+    entries, total = own["blocked_by"], own["blocked_by_total"]
+    assert len(entries) <= 8 and total >= len(entries)
+    assert len(entries) == min(total, 8)
+    assert bool(entries) != ("blocked_by_reason" in own)
+    for entry in entries:
+        assert entry["role"] in ("claimant", "share", "holder", "unknown")
+        assert (entry["pid"] is None) == (entry["name"] is None) == (entry["role"] == "unknown")
+        assert ("state" in entry) == ("local" in entry) != ("ports" in entry)
+        if entry["since"] is not None:
+            assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z", entry["since"])
+        if "expires_ms" in entry:
+            assert entry["state"] == "time_wait" and 0 < entry["expires_ms"] <= 60000
+        check_endpoint(entry.get("local", {}))
+        check_endpoint(entry.get("remote", {}))
+
+
 def check(event, number):
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z", event["@timestamp"])
     datetime.datetime.fromisoformat(event["@timestamp"][:26])
@@ -66,6 +87,7 @@ def check(event, number):
     check_endpoint(own.get("local", {}))
     check_endpoint(own.get("requested", {}))
     assert ("process" in event) != (own.get("process_unknown") == "predates")
+    check_blocked(own, own.get("claimed"), event.get("error", {}).get("code"))
     if own.get("origin") == "kernel":
         assert own.get("class", {}).get("service") is None and "known_uses" not in own
     process = event.get("process", {})

@@ -10,9 +10,11 @@
 #include <string.h>
 
 #include "../unit/records.h"
+#include "model/event.h"
+#include "model/holding.h"
 #include "stream/recording.h"
 
-#define MILLISECOND 1000000u
+#define MILLISECOND UINT64_C(1000000)
 #define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 enum {
@@ -442,6 +444,170 @@ static void gaps(const char *folder)
 	end(&writer, 7);
 }
 
+static struct wire_event on_socket(struct wire_event record, uint64_t socket)
+{
+	record.socket = socket;
+	return record;
+}
+
+static struct wire_event refused(uint16_t port)
+{
+	return on_socket(with_error(record_bind(60, "late", port, 0), EADDRINUSE), 900);
+}
+
+static void seed(struct writer *writer, uint32_t pid, const char *comm, uint64_t socket,
+		 uint8_t state, uint16_t port)
+{
+	struct wire_event record = record_seed(pid, comm, socket, state, port);
+
+	send(writer, pid % 4, &record);
+}
+
+/* What the kernel listed: a socket without a peer. */
+static void listed(struct writer *writer, uint32_t pid, const char *comm, uint8_t state,
+		   uint16_t port)
+{
+	struct wire_blocker record = record_blocker(pid, comm, state, port);
+
+	record.header.time = writer->time;
+	append(writer, &record);
+}
+
+/* An accepted connection to 127.0.0.1, or what is left of it. */
+static void listed_share(struct writer *writer, uint32_t pid, const char *comm, uint8_t state,
+			 uint16_t port, uint16_t peer)
+{
+	struct wire_blocker record = record_blocker(pid, comm, state, port);
+
+	record.header.time = writer->time;
+	memcpy(record.local, "\x7f\0\0\x01", 4);
+	memcpy(record.other, "\xc0\0\x02\x07", 4);
+	record.other_port = peer;
+	record.expires = state == HOLDING_TIME_WAIT ? 59991 : 0;
+	append(writer, &record);
+}
+
+static void blocked_by_one(struct writer *writer)
+{
+	struct wire_event record = refused(8080);
+
+	/* a listener; on one address, while all are wanted; handed on */
+	event(writer, on_socket(record_bind(61, "nginx", 8080, 8080), 1));
+	event(writer, on_socket(listen_on(61, "nginx", 8080), 1));
+	writer->time += 1040 * MILLISECOND;
+	event(writer, record);
+	record = on_socket(record_bind(62, "redis", 6379, 6379), 2);
+	record_local4(&record, "\x7f\0\0\x01", 6379);
+	event(writer, record);
+	event(writer, refused(6379));
+	listed(writer, 63, "worker", HOLDING_LISTEN, 8080);
+	event(writer, refused(8080));
+	/* from before the stream, in three degrees of knowledge */
+	event(writer, refused(631));
+	listed(writer, 65, "sshd", HOLDING_LISTEN, 22);
+	event(writer, refused(22));
+	listed(writer, 0, "", HOLDING_CLOSE, 23);
+	event(writer, refused(23));
+	event(writer, refused(24));
+	/* UDP; and a socket that another one keeps from listening */
+	event(writer, on_socket(with_protocol(record_bind(66, "dnsmasq", 53, 53), UDP), 4));
+	event(writer, with_protocol(refused(53), UDP));
+	event(writer,
+	      on_socket(with_flags(record_bind(60, "late", 8081, 8081), WIRE_REUSEADDR), 5));
+	event(writer, on_socket(with_flags(record_bind(61, "a", 8081, 8081), WIRE_REUSEADDR), 6));
+	event(writer, on_socket(with_flags(listen_on(61, "a", 8081), WIRE_REUSEADDR), 6));
+	event(writer, on_socket(with_error(listen_on(60, "late", 8081), EADDRINUSE), 5));
+	/* hostile names */
+	event(writer, on_socket(record_bind(67, "\033[31m\n\"},{", 7000, 7000), 7));
+	listed(writer, 68, "\xff\xe2\x80\xae,\r", HOLDING_CLOSE, 7000);
+	event(writer, refused(7000));
+}
+
+static void blocked_by_connections(struct writer *writer)
+{
+	struct wire_event record = on_socket(record_connect(WIRE_CALL, 70, "curl"), 10);
+
+	/* TIME_WAIT of a port that was claimed, to its end */
+	record_local4(&record, "\x7f\0\0\x01", 9000);
+	event(writer, record);
+	event(writer, release(record, 5 * MILLISECOND, WIRE_TIME_WAIT));
+	writer->time += 18766 * MILLISECOND;
+	event(writer, refused(9000));
+	writer->time += 41234 * MILLISECOND;
+	event(writer, release(record, 60008 * MILLISECOND, WIRE_TIME_WAIT | WIRE_TIME_WAIT_OVER));
+	event(writer, refused(9000));
+	/* shares of a listener; and when it has gone, and they have not */
+	event(writer, on_socket(record_bind(61, "nginx", 8443, 8443), 11));
+	event(writer, on_socket(listen_on(61, "nginx", 8443), 11));
+	for (int gone = 0; gone < 2; gone++) {
+		listed_share(writer, 71, "worker", HOLDING_ESTABLISHED, 8443, 50001);
+		listed_share(writer, 61, "nginx", HOLDING_FIN_WAIT2, 8443, 50002);
+		if (!gone)
+			listed(writer, 61, "nginx", HOLDING_LISTEN, 8443);
+		listed_share(writer, 0, "", HOLDING_TIME_WAIT, 8443, 50003);
+		event(writer, refused(8443));
+		if (!gone)
+			event(writer, release(on_socket(record_bind(61, "nginx", 8443, 8443), 11),
+					      3 * MILLISECOND, 0));
+	}
+	listed_share(writer, 0, "", HOLDING_TIME_WAIT, 8443, 50003);
+	event(writer, refused(8443));
+	/* more than are named, and more than were listed */
+	for (uint32_t i = 0; i < EVENT_BLOCKERS; i++) {
+		struct wire_blocker blocker = record_blocker(100 + i, "many", HOLDING_CLOSE, 8500);
+
+		blocker.header.time = writer->time;
+		blocker.total = 70;
+		append(writer, &blocker);
+	}
+	event(writer, refused(8500));
+}
+
+static void blocked_by_all(struct writer *writer)
+{
+	struct wire_event record;
+
+	for (uint16_t port = 45000; port < 45010; port++) {
+		uint32_t pid = port < 45007 ? 80 : 81;
+
+		record = on_socket(record_connect(WIRE_CALL, pid, pid == 80 ? "ab" : "b\ncurl"),
+				   port);
+		record.local_port = port;
+		record.pool_low = 45000;
+		record.pool_high = 45009;
+		event(writer, record);
+	}
+	record.socket = 46000;
+	record.local_port = 0;
+	event(writer, with_error(record, EADDRNOTAVAIL));
+	record = refused(0);
+	record.pool_low = 45000;
+	record.pool_high = 45009;
+	event(writer, record);
+	/* the ledger has nothing of that pool */
+	event(writer, with_error(send_from(60, "dig", 0), EAGAIN));
+}
+
+static void blocked(const char *folder)
+{
+	struct wire_event record;
+	struct writer writer;
+
+	begin(&writer, folder, "blocked");
+	seed(&writer, 64, "cupsd\n", 3, HOLDING_LISTEN, 631);
+	blocked_by_one(&writer);
+	blocked_by_connections(&writer);
+	blocked_by_all(&writer);
+	/* the seed, released: who claimed it is not known */
+	record = record_event(WIRE_RELEASE, 0, 0, "");
+	record.socket = 3;
+	record.start = record.uid = record.exec = record.tid = record.cgroup = 0;
+	record.flags = WIRE_NO_CLAIMANT;
+	record_local4(&record, "\0\0\0\0", 631);
+	event(&writer, record);
+	end(&writer, 0);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2)
@@ -450,5 +616,6 @@ int main(int argc, char **argv)
 	failures(argv[1]);
 	hostile(argv[1]);
 	gaps(argv[1]);
+	blocked(argv[1]);
 	return 0;
 }

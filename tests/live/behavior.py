@@ -18,7 +18,6 @@ import os
 import re
 import subprocess
 import sys
-import traceback
 
 import behavior_tool
 import compare
@@ -27,28 +26,6 @@ import tracer
 # The longest ones first.
 ROOMS = ("stop", "save", "command", "machine", "hostile", "loss", "filter", "output", "terminal",
          "refuse")
-
-
-def place_of(failure):
-    """The line of the test."""
-    frames = traceback.extract_tb(failure.__traceback__)
-    frame = [one for one in frames if re.search(r"behavior_(?!tool)\w+\.py$", one.filename)][-1]
-    return f"{os.path.basename(frame.filename)}:{frame.lineno}"
-
-
-def test_run(tally, name, function):
-    try:
-        function()
-        state, reason = "ok", None
-    except behavior_tool.Skip as skip:
-        state, reason = "skip", str(skip)
-    except Exception as failure:  # a test that breaks is a failure, and the others still run
-        expected = isinstance(failure, (behavior_tool.Failure, compare.Broken))
-        state = "not ok"
-        reason = f"{place_of(failure)}: {'' if expected else repr(type(failure)) + ' '}{failure}"
-    finally:
-        behavior_tool.clean_up()
-    tally.add(state, name, reason)
 
 
 def room_tests(room, patterns):
@@ -64,7 +41,7 @@ def room_run(room, patterns):
         os.environ.pop(name, None)
     tally = compare.Tally()
     for name, function in room_tests(room, patterns):
-        test_run(tally, name, function)
+        behavior_tool.test_run(tally, name, function)
     return tally.finish()
 
 

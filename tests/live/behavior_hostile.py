@@ -245,7 +245,8 @@ def tcp_before():
 @test("before: a listener that was there: what it accepts is no claim")
 def listener_before():
     claimer, other = Claimer(), Claimer()
-    listener, port = claimer.ask("claim", "tcp4", "127.0.0.1", 0)
+    # Outside of the pool: nobody else gets it once it is free.
+    listener, port = claimer.ask("claim", "tcp4", "127.0.0.1", 61021)
     claimer.ask("listen", listener)
     tool = Tool("trace", "-o", "json", "--release", "--port", str(port))
     tool.started()

@@ -9,6 +9,7 @@ import atexit
 import contextlib
 import errno
 import fcntl
+import fnmatch
 import json
 import os
 import re
@@ -20,8 +21,10 @@ import sys
 import tempfile
 import termios
 import time
+import traceback
 
 import compare
+import tracer
 
 # s, for anything that should happen at once; machines can be busy.
 PATIENCE = int(os.environ.get("PATIENCE", "40"))
@@ -73,6 +76,41 @@ def test(name):
         return function
 
     return add
+
+
+def _place_of(failure):
+    """The line of the test: the innermost one that is not in this file."""
+    frames = [frame for frame in traceback.extract_tb(failure.__traceback__)
+              if os.path.basename(frame.filename) != os.path.basename(__file__)]
+    return f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else "?"
+
+
+def test_run(tally, name, function):
+    own = os.getpid()
+    try:
+        function()
+        state, reason = "ok", None
+    except Skip as skip:
+        state, reason = "skip", str(skip)
+    except Exception as failure:  # the others still run
+        known = isinstance(failure, (Failure, compare.Broken))
+        state = "not ok"
+        reason = f"{_place_of(failure)}: {'' if known else repr(type(failure))} {failure}"
+    finally:
+        if os.getpid() == own:
+            clean_up()
+    tally.add(state, name, reason)
+
+
+def suite_run(name):
+    """All tests, or those that the arguments name as globs, as a suite of its own."""
+    tracer.terminate_by_exception()
+    tracer.need_root(name)
+    tally = compare.Tally()
+    for title, function in TESTS:
+        if not sys.argv[1:] or any(fnmatch.fnmatchcase(title, one) for one in sys.argv[1:]):
+            test_run(tally, title, function)
+    return tally.finish()
 
 
 _cleanups = contextlib.ExitStack()

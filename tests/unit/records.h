@@ -167,6 +167,42 @@ static inline struct wire_event record_connect(wire_u16 type, wire_u32 pid, cons
 	return event;
 }
 
+/* A socket of before the stream, in `state` of net/tcp_states.h; `pid` holds it. */
+static inline struct wire_event record_seed(wire_u32 pid, const char *comm, wire_u64 socket,
+					    wire_u8 state, wire_u16 port)
+{
+	struct wire_event event = record_event(WIRE_SEED, 0, pid, comm);
+
+	event.socket = socket;
+	event.state = state;
+	record_local4(&event, "\0\0\0\0", port);
+	return event;
+}
+
+/* `pid` 0: no process has it open. */
+static inline struct wire_blocker record_blocker(wire_u32 pid, const char *comm, wire_u8 state,
+						 wire_u16 port)
+{
+	struct wire_blocker blocker = {
+		.header = {.type = WIRE_BLOCKER,
+			   .size = sizeof(struct wire_blocker),
+			   .time = RECORDS_TIME + 1000000},
+		.inode = pid ? 5000u + port : 0,
+		.start = pid ? 1000000u + pid : 0,
+		.pid = pid,
+		.holders = pid != 0,
+		.netns = RECORDS_NETNS,
+		.uid = 1000,
+		.protocol = 6,
+		.local_port = port,
+		.family = 4,
+		.state = state,
+	};
+
+	strncpy(blocker.comm, comm, WIRE_COMM - 1);
+	return blocker;
+}
+
 static inline struct wire_stream_end record_end(wire_u64 seen, wire_u64 lost)
 {
 	return (struct wire_stream_end){

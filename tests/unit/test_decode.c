@@ -1,132 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-/* cmocka.h wants the four above. */
-#include <cmocka.h>
-
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "model/decode.h"
-#include "records.h"
-
-#define SEEN_MAX 256
-
-struct seen {
-	enum event_action action;
-	enum event_outcome outcome;
-	uint64_t sequence;
-	int64_t wall_time;
-	struct event_gap gap;
-	struct wire_event socket;
-	bool has_process;
-	char comm[WIRE_COMM + 1];
-	char user[36];
-};
-
-struct room {
-	struct decoder *decoder;
-	struct seen seen[SEEN_MAX];
-	unsigned int count;
-	int answer; /* of the handler */
-	const char *why;
-};
-
-static int handler(void *context, const struct event *event)
-{
-	struct room *room = context;
-	struct seen *seen = &room->seen[room->count++];
-
-	assert_true(room->count <= SEEN_MAX);
-	assert_ptr_equal(event->stream, decoder_stream(room->decoder));
-	*seen = (struct seen){
-		.action = event->action,
-		.outcome = event->outcome,
-		.sequence = event->sequence,
-		.wall_time = event->wall_time,
-		.has_process = event->process,
-	};
-	if (event->gap)
-		seen->gap = *event->gap;
-	if (event->socket)
-		seen->socket = *event->socket;
-	if (event->process)
-		strcpy(seen->comm, event->process->comm);
-	if (event->user)
-		strcpy(seen->user, event->user);
-	return room->answer;
-}
-
-static int empty(void **state)
-{
-	struct room *room = calloc(1, sizeof(*room));
-
-	assert_non_null(room);
-	room->decoder = decoder_new(handler, room);
-	assert_non_null(room->decoder);
-	*state = room;
-	return 0;
-}
-
-/* Behind the stream's start. */
-static int started(void **state)
-{
-	struct wire_stream_start start = record_start();
-	struct room *room;
-
-	empty(state);
-	room = *state;
-	assert_int_equal(decoder_record(room->decoder, &start, sizeof(start), &room->why), 0);
-	assert_int_equal(room->count, 1);
-	assert_int_equal(room->seen[0].action, EVENT_START);
-	room->count = 0;
-	return 0;
-}
-
-static int finished(void **state)
-{
-	struct room *room = *state;
-
-	decoder_free(room->decoder);
-	free(room);
-	return 0;
-}
-
-/* The last of `count` events that the record makes. */
-static struct seen *feed(struct room *room, const void *record, unsigned int count)
-{
-	const struct wire_header *header = record;
-	unsigned int before = room->count;
-	int result = decoder_record(room->decoder, record, header->size, &room->why);
-
-	if (result)
-		fail_msg("result %d: %s", result, result == -EBADMSG ? room->why : "");
-	assert_int_equal(room->count - before, count);
-	return count ? &room->seen[room->count - 1] : NULL;
-}
-
-/* From memory that ends where the record does. */
-static void refuse(struct room *room, const void *record, size_t size, const char *why)
-{
-	struct decoder_totals before, after;
-	unsigned int count = room->count;
-	void *copy = malloc(size ? size : 1);
-
-	assert_non_null(copy);
-	memcpy(copy, record, size);
-	room->why = NULL;
-	decoder_totals(room->decoder, &before);
-	assert_int_equal(decoder_record(room->decoder, copy, size, &room->why), -EBADMSG);
-	decoder_totals(room->decoder, &after);
-	assert_non_null(room->why);
-	assert_non_null(strstr(room->why, why));
-	assert_int_equal(room->count, count);
-	assert_memory_equal(&before, &after, sizeof(before));
-	free(copy);
-}
+#include "decode_room.h"
 
 static void actions(void **state)
 {
@@ -297,14 +170,6 @@ static void counter_that_lags(void **state)
 	assert_int_equal(decoder_lost(room->decoder), 8);
 }
 
-static struct decoder_totals totals_of(struct room *room)
-{
-	struct decoder_totals totals;
-
-	decoder_totals(room->decoder, &totals);
-	return totals;
-}
-
 static void number(struct room *room, uint32_t cpu, uint64_t sequence)
 {
 	struct wire_event bind = record_bind(42, "web", 80, 80);
@@ -457,7 +322,7 @@ static void unknown_types(void **state)
 	record.header.cpu_sequence = record_number(1, 5);
 	feed(room, &record, 0);
 	/* of user space, where it says nothing */
-	record.header.type = 68;
+	record.header.type = 69;
 	record.header.lost = 9;
 	feed(room, &record, 0);
 	record.header.type = UINT16_MAX;
@@ -532,6 +397,7 @@ static void malformed(void **state)
 	struct room *room = *state;
 	struct wire_event event = record_bind(42, "web", 80, 80), bad;
 	struct wire_process process = record_process(42, "web", "/bin/web", "web", "/a"), wrong;
+	struct wire_blocker blocker = record_blocker(7, "web", 10, 80), hindered;
 	struct wire_user user = {.header = {.type = WIRE_USER, .size = sizeof(user)}};
 	struct wire_header header = {.type = WIRE_CALL, .size = sizeof(header)};
 	uint64_t longer[sizeof(event) / 8 + 1];
@@ -554,6 +420,7 @@ static void malformed(void **state)
 	do {                                                                                       \
 		bad = event;                                                                       \
 		wrong = process;                                                                   \
+		hindered = blocker;                                                                \
 		change;                                                                            \
 		refuse(room, &what, sizeof(what), why);                                            \
 	} while (0)
@@ -563,6 +430,16 @@ static void malformed(void **state)
 	SPOIL(bad, bad.trigger = WIRE_SUBFLOW + 1, "trigger is unknown");
 	SPOIL(bad, (bad.trigger = 200, bad.header.type = WIRE_RELEASE), "trigger is unknown");
 	SPOIL(bad, bad.origin = 3, "origin");
+	event = record_seed(42, "web", 4097, 10, 80);
+	SPOIL(bad, bad.family = 5, "neither 4 nor 6");
+	SPOIL(bad, bad.state = 0, "state is unknown");
+	SPOIL(bad, bad.state = 13, "state is unknown");
+	SPOIL(bad, bad.local_port = 0, "has none");
+	SPOIL(bad, bad.origin = 3, "origin");
+	SPOIL(bad, bad.trigger = WIRE_SUBFLOW + 1, "trigger is unknown");
+	SPOIL(bad, memset(bad.comm, 'a', WIRE_COMM), "no end");
+	SPOIL(bad, bad.header.cpu_sequence = record_number(4, 1), "CPU that the stream");
+	event = record_bind(42, "web", 80, 80);
 	SPOIL(bad, bad.error = 4096, "error number");
 	SPOIL(bad, memset(bad.comm, 'a', WIRE_COMM), "no end");
 	SPOIL(bad, bad.header.cpu_sequence = record_number(4, 1), "CPU that the stream");
@@ -575,10 +452,18 @@ static void malformed(void **state)
 	SPOIL(wrong, wrong.path_length--, "cgroup");
 	SPOIL(wrong, memset(wrong.comm, 'a', WIRE_COMM), "name has no end");
 	SPOIL(wrong, memset(wrong.parent_comm, 'a', WIRE_COMM), "name has no end");
+	SPOIL(hindered, hindered.family = 0, "neither 4 nor 6");
+	SPOIL(hindered, hindered.state = 0, "state is unknown");
+	SPOIL(hindered, hindered.state = 13, "state is unknown");
+	SPOIL(hindered, hindered.local_port = 0, "has none");
+	SPOIL(hindered, memset(hindered.comm, 'a', WIRE_COMM), "name has no end");
+	blocker.header.size = sizeof(blocker) - 8;
+	refuse(room, &blocker, sizeof(blocker) - 8, "too short");
 	memset(user.name, 'a', sizeof(user.name));
 	refuse(room, &user, sizeof(user), "name has no end");
 
-	feed(room, &event, 1);
+	assert_int_equal(room->observations, 0);
+	assert_int_equal(feed(room, &event, 1)->blocker_total, 0);
 	assert_int_equal(decoder_received(room->decoder), 1);
 }
 
@@ -597,8 +482,6 @@ static void handler_stops(void **state)
 	assert_int_equal(decoder_record(room->decoder, &end, sizeof(end), &room->why), -EPIPE);
 	assert_int_equal(room->count, 3);
 }
-
-#define TEST(name, setup) cmocka_unit_test_setup_teardown(name, setup, finished)
 
 int main(void)
 {

@@ -11,18 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "format/plain.h"
-#include "model/field.h"
-#include "records.h"
-
-static const struct field *path(const char *name)
-{
-	const struct field *field = field_find(name, strlen(name));
-
-	if (!field)
-		fail_msg("there is no field '%s'", name);
-	return field;
-}
+#include "model/ledger.h"
+#include "scene.h"
 
 /* ---- the table ---- */
 
@@ -34,11 +24,11 @@ static void paths_are_sound(void **state)
 		const struct field *field = &field_table[i];
 
 		assert_true(field->actions && field->get && field->help && *field->help);
-		assert_ptr_equal(path(field->path), field);
+		assert_ptr_equal(field_named(field->path), field);
 		assert_int_equal(strspn(field->path, "abcdefghijklmnopqrstuvwxyz_.@"),
 				 strlen(field->path));
 		if (field->column) {
-			assert_ptr_equal(path(field->column), field);
+			assert_ptr_equal(field_named(field->column), field);
 			assert_true(field->width >= strlen(field->column) || field->right);
 			assert_true(field->least && field->least <= field->width);
 		}
@@ -73,77 +63,19 @@ static void objects_stand_together(void **state)
 static void found_by_name(void **state)
 {
 	(void)state;
-	assert_ptr_equal(path("COMM"), path("process.name"));
-	assert_ptr_equal(path("comm"), path("process.name"));
-	assert_ptr_equal(path("Process.PID"), path("process.pid"));
-	assert_ptr_equal(field_find("pid,comm", 3), path("process.pid"));
+	assert_ptr_equal(field_named("COMM"), field_named("process.name"));
+	assert_ptr_equal(field_named("comm"), field_named("process.name"));
+	assert_ptr_equal(field_named("Process.PID"), field_named("process.pid"));
+	assert_ptr_equal(field_find("pid,comm", 3), field_named("process.pid"));
 	assert_null(field_find("pi", 2));
 	assert_null(field_find("pidx", 4));
 	assert_null(field_find("", 0));
 	assert_null(field_find("process", 7));
 	/* a column may have the name of an object */
-	assert_ptr_equal(path("container"), path("container.id"));
+	assert_ptr_equal(field_named("container"), field_named("container.id"));
 }
 
 /* ---- values ---- */
-
-struct scene {
-	struct stream stream;
-	struct wire_event socket;
-	struct process process;
-	struct event event;
-};
-
-static void scene_set(struct scene *scene, enum event_action action, struct wire_event socket)
-{
-	*scene = (struct scene){.stream = {.start = record_start()}, .socket = socket};
-	scene->event = (struct event){
-		.action = action,
-		.outcome = socket.error ? EVENT_FAILURE : EVENT_SUCCESS,
-		.sequence = 42,
-		.wall_time = RECORDS_WALL,
-		.stream = &scene->stream,
-		.socket = &scene->socket,
-	};
-	if (!socket.error && socket.flags & WIRE_IN_PROGRESS)
-		scene->event.outcome = EVENT_UNKNOWN;
-}
-
-static char *plain(const struct scene *scene, const char *name)
-{
-	static char text[2048];
-	struct second_cache cache = {0};
-	struct field_scratch scratch;
-	struct value value;
-	struct buffer out = BUFFER_EMPTY;
-
-	value = field_value(path(name), &scene->event, &scratch);
-	if (value.kind == VALUE_ABSENT)
-		return NULL;
-	if (value.kind == VALUE_NULL)
-		return "null";
-	value_plain(&out, &value, &cache);
-	buffer_byte(&out, '\0');
-	assert_false(out.failed);
-	assert_true(out.length <= sizeof(text));
-	memcpy(text, out.data, out.length);
-	buffer_free(&out);
-	return text;
-}
-
-static void check(const struct scene *scene, const char *name, const char *expected, int line)
-{
-	const char *text = plain(scene, name);
-
-	if (!text && !expected)
-		return;
-	if (!text || !expected || strcmp(text, expected))
-		fail_msg("line %d: %s is %s instead of %s", line, name, text ? text : "absent",
-			 expected ? expected : "absent");
-}
-
-#define IS(name, expected) check(&scene, name, expected, __LINE__)
-#define ABSENT(name) check(&scene, name, NULL, __LINE__)
 
 static void requested_bind(void **state)
 {
@@ -217,7 +149,7 @@ static void chosen_by_the_kernel(void **state)
 	scene_set(&scene, EVENT_BOUND, record_bind(42, "mosh-server", 60002, 60002));
 	scene.socket.protocol = 17;
 	IS("portsnoop.class.service", "null");
-	assert_non_null(strstr(plain(&scene, "portsnoop.known_uses"), "mosh"));
+	assert_non_null(strstr(scene_plain(&scene, "portsnoop.known_uses"), "mosh"));
 }
 
 static void failed_bind(void **state)
@@ -384,7 +316,7 @@ static void releases(void **state)
 	(void)state;
 	scene_set(&scene, EVENT_RELEASED, record_connect(WIRE_RELEASE, 42, "curl"));
 	scene.socket.flags |= WIRE_TIME_WAIT;
-	IS("message", "curl[42] released tcp 10.0.0.1:40000 into TIME_WAIT");
+	IS("message", "curl[42] released tcp 10.0.0.1:40000 into TIME_WAIT, held 1.2ms");
 	IS("event.type", "end");
 	IS("portsnoop.time_wait", "seen");
 	IS("destination.port", "443");
@@ -392,9 +324,19 @@ static void releases(void **state)
 	ABSENT("portsnoop.claimed");
 	ABSENT("portsnoop.disconnect");
 	scene.socket.flags |= WIRE_TIME_WAIT_OVER;
-	IS("message", "curl[42] released tcp 10.0.0.1:40000 from TIME_WAIT");
+	IS("message", "curl[42] released tcp 10.0.0.1:40000 from TIME_WAIT, held 1.2ms");
 	IS("portsnoop.time_wait", "over");
 	IS("result", "held 1.2ms TW end");
+	ABSENT("portsnoop.lingered");
+	scene.socket.duration = 61200000000;
+	scene.event.lingered = 60000000000;
+	IS("message",
+	   "curl[42] released tcp 10.0.0.1:40000 from TIME_WAIT, held 1m01s, 1m00s of it TIME_WAIT");
+	IS("event.duration", "61200000000");
+	IS("portsnoop.lingered", "60000000000");
+	IS("result", "held 1m01s, 1m00s of it TIME_WAIT");
+	scene.event.lingered = 0;
+	ABSENT("portsnoop.holder.pid");
 	scene.socket.flags &= ~(uint32_t)WIRE_TIME_WAIT_OVER;
 	scene.socket.flags |= WIRE_ESTIMATED | WIRE_DISCONNECT;
 	IS("portsnoop.time_wait", "estimated");
@@ -418,6 +360,10 @@ static void releases(void **state)
 	ABSENT("process.name");
 	ABSENT("process.user.id");
 	ABSENT("process.entity_id");
+	ABSENT("portsnoop.holder.name");
+	scene.event.holder = &(struct lease_process){.key = {.pid = 7}, .comm = "cupsd"};
+	IS("portsnoop.holder.pid", "7");
+	IS("portsnoop.holder.name", "cupsd");
 	ABSENT("process.thread.id");
 	ABSENT("event.duration");
 }
@@ -575,6 +521,9 @@ static void stream_events(void **state)
 	scene.event.end = &end;
 	IS("message", "stopped watching: 100 records seen, 12 lost");
 	IS("portsnoop.totals.skipped", "0");
+	IS("portsnoop.totals.evicted", "null");
+	scene.event.ledger = &(struct ledger_totals){.evicted = 3};
+	IS("portsnoop.totals.evicted", "3");
 	end.skipped = UINT64_MAX;
 	IS("portsnoop.totals.skipped", "null");
 
@@ -584,9 +533,9 @@ static void stream_events(void **state)
 	IS("portsnoop.stream.cpus", "4");
 	ABSENT("portsnoop.stream.not_covered");
 	scene.stream.start.coverage &= ~(uint64_t)3;
-	assert_non_null(plain(&scene, "portsnoop.stream.not_covered"));
+	assert_non_null(scene_plain(&scene, "portsnoop.stream.not_covered"));
 	scene.stream.start.coverage = 0;
-	assert_non_null(plain(&scene, "portsnoop.stream.not_covered"));
+	assert_non_null(scene_plain(&scene, "portsnoop.stream.not_covered"));
 	scene.stream.start.tier = 77;
 	ABSENT("portsnoop.tier");
 }

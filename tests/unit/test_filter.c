@@ -147,6 +147,10 @@ static void test_claimant(void **state)
 	PASSES("pid", "4242");
 	PASSES("pid", "1,4242");
 	HOLDS_BACK("pid", "424");
+	sample.process.root = 424; /* it descends from that one */
+	PASSES("pid", "424");
+	PASSES("pid", "4242");
+	HOLDS_BACK("pid", "42");
 	PASSES("uid", "1000");
 	PASSES("uid", "root,1000");
 	HOLDS_BACK("uid", "root");

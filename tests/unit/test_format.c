@@ -14,124 +14,9 @@
 
 #include "lib/escape.h"
 #include "format/format.h"
+#include "model/blocked.h"
 #include "model/decode.h"
 #include "records.h"
-
-/* ---- escapes ---- */
-
-static const struct {
-	const char *bytes;
-	size_t length;
-	const char *json, *plain;
-} hostile[] = {
-#define ROW(bytes, json, plain)                                                                    \
-	{                                                                                          \
-		bytes, sizeof(bytes) - 1, json, plain                                              \
-	}
-	ROW("", "", ""),
-	ROW("plain text, longer than a word", "plain text, longer than a word",
-	    "plain text, longer than a word"),
-	ROW("a\"b\\c/", "a\\\"b\\\\c/", "a\"b\\\\c/"),
-	ROW("abcdefgh\\ijklmnop", "abcdefgh\\\\ijklmnop", "abcdefgh\\\\ijklmnop"),
-	ROW("abcdefgh\x7fijklmnop", "abcdefgh\\u007fijklmnop", "abcdefgh\\x7fijklmnop"),
-	ROW("abcdefgh\"ijklmnop", "abcdefgh\\\"ijklmnop", "abcdefgh\"ijklmnop"),
-	ROW("1234567\n", "1234567\\u000a", "1234567\\x0a"),
-	ROW("12345678\x1b[31m", "12345678\\u001b[31m", "12345678\\x1b[31m"),
-	ROW("\0\t\r\x1f\x20\x7e\x7f", "\\u0000\\u0009\\u000d\\u001f ~\\u007f",
-	    "\\x00\\x09\\x0d\\x1f ~\\x7f"),
-	/* UTF-8: shortest and longest of each length */
-	ROW("\xc2\xa0\xdf\xbf\xe0\xa0\x80\xef\xbf\xbd\xf0\x90\x80\x80\xf4\x8f\xbf\xbf",
-	    "\xc2\xa0\xdf\xbf\xe0\xa0\x80\xef\xbf\xbd\xf0\x90\x80\x80\xf4\x8f\xbf\xbf",
-	    "\xc2\xa0\xdf\xbf\xe0\xa0\x80\xef\xbf\xbd\xf0\x90\x80\x80\xf4\x8f\xbf\xbf"),
-	ROW("z\xc3\xbcrich \xe6\x9d\xb1\xe4\xba\xac", "z\xc3\xbcrich \xe6\x9d\xb1\xe4\xba\xac",
-	    "z\xc3\xbcrich \xe6\x9d\xb1\xe4\xba\xac"),
-	/* C1, which some terminals obey */
-	ROW("\xc2\x80\xc2\x9b\xc2\x9f", "\\u0080\\u009b\\u009f", "\\xc2\\x80\\xc2\\x9b\\xc2\\x9f"),
-	/* invisible, separators, direction, tags */
-	ROW("\xe2\x80\x8b\xe2\x80\xa8\xe2\x80\xa9\xe2\x80\xae\xe2\x81\xa6\xef\xbb\xbf",
-	    "\\u200b\\u2028\\u2029\\u202e\\u2066\\ufeff",
-	    "\\xe2\\x80\\x8b\\xe2\\x80\\xa8\\xe2\\x80\\xa9\\xe2\\x80\\xae\\xe2\\x81\\xa6"
-	    "\\xef\\xbb\\xbf"),
-	ROW("\xf3\xa0\x81\x81", "\\udb40\\udc41", "\\xf3\\xa0\\x81\\x81"),
-/* not UTF-8: alone, cut off, too long, surrogate, beyond the end */
-#define BAD "\xef\xbf\xbd"
-	ROW("a\x80z", "a" BAD "z", "a\\x80z"),
-	ROW("\xff\xfe", BAD BAD, "\\xff\\xfe"),
-	ROW("\xc3", BAD, "\\xc3"),
-	ROW("\xe2\x82", BAD BAD, "\\xe2\\x82"),
-	ROW("\xf0\x9f\x98", BAD BAD BAD, "\\xf0\\x9f\\x98"),
-	ROW("\xc3\x22", BAD "\\\"", "\\xc3\""),
-	ROW("\xc0\x8a", BAD BAD, "\\xc0\\x8a"),
-	ROW("\xc1\xbf", BAD BAD, "\\xc1\\xbf"),
-	ROW("\xe0\x80\x8a", BAD BAD BAD, "\\xe0\\x80\\x8a"),
-	ROW("\xf0\x80\x80\x8a", BAD BAD BAD BAD, "\\xf0\\x80\\x80\\x8a"),
-	ROW("\xed\xa0\x80", BAD BAD BAD, "\\xed\\xa0\\x80"),
-	ROW("\xf4\x90\x80\x80", BAD BAD BAD BAD, "\\xf4\\x90\\x80\\x80"),
-	ROW("\xf8\x88\x80\x80\x80", BAD BAD BAD BAD BAD, "\\xf8\\x88\\x80\\x80\\x80"),
-};
-
-static void check_escape(void (*escape)(struct buffer *, const char *, size_t), const char *bytes,
-			 size_t length, const char *expected, size_t row)
-{
-	struct buffer out = BUFFER_EMPTY;
-	char *copy = malloc(length + 1);
-
-	assert_non_null(copy);
-	/* at every place in a word, from memory that ends where the text does */
-	for (size_t before = 0; before < 9; before++) {
-		char *whole = malloc(before + length + (before + length == 0));
-
-		assert_non_null(whole);
-		memset(whole, '.', before);
-		memcpy(whole + before, bytes, length);
-		buffer_reset(&out);
-		escape(&out, whole, before + length);
-		buffer_byte(&out, '\0');
-		if (strcmp(out.data + before, expected) || strspn(out.data, ".") < before)
-			fail_msg("row %zu, %zu before: %s instead of %s", row, before, out.data,
-				 expected);
-		free(whole);
-	}
-	free(copy);
-	buffer_free(&out);
-}
-
-static void escapes(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < sizeof(hostile) / sizeof(hostile[0]); i++) {
-		check_escape(escape_json, hostile[i].bytes, hostile[i].length, hostile[i].json, i);
-		check_escape(escape_plain, hostile[i].bytes, hostile[i].length, hostile[i].plain,
-			     i);
-	}
-}
-
-/* Every byte alone and every pair: what comes out is printable and valid. */
-static void nothing_gets_through(void **state)
-{
-	struct buffer out = BUFFER_EMPTY;
-
-	(void)state;
-	for (unsigned int pair = 0; pair < 65536; pair++) {
-		const char bytes[2] = {(char)(pair >> 8), (char)pair};
-
-		buffer_reset(&out);
-		escape_json(&out, bytes, 2);
-		escape_plain(&out, bytes, 2);
-		for (size_t at = 0; at < out.length;) {
-			uint32_t character = 0;
-			size_t taken = utf8_length(out.data + at, out.length - at, &character);
-
-			assert_true(taken);
-			assert_true(character >= 0x20);
-			assert_false(character >= 0x7f && character < 0xa0);
-			at += taken;
-		}
-	}
-	buffer_free(&out);
-}
-
-/* ---- rendering ---- */
 
 struct room {
 	const struct format_ops *ops;
@@ -140,12 +25,17 @@ struct room {
 	struct buffer out;
 	bool anew; /* a new format for each event, without anything remembered */
 	struct format_options options;
+	const struct blocked *blocked; /* of each failure */
 };
 
 static int render(void *context, const struct event *event)
 {
 	struct room *room = context;
+	struct event explained = *event;
 
+	if (event->outcome == EVENT_FAILURE)
+		explained.blocked = room->blocked;
+	event = &explained;
 	if (room->anew) {
 		room->ops->close(room->format);
 		room->format = room->ops->open(&room->options);
@@ -162,7 +52,7 @@ static void room_open(struct room *room, const char *name, struct format_options
 	*room = (struct room){.ops = format_find(name), .options = options};
 	assert_non_null(room->ops);
 	room->format = room->ops->open(&room->options);
-	room->decoder = decoder_new(render, room);
+	room->decoder = decoder_new(render, NULL, room);
 	assert_true(room->format && room->decoder);
 	room->ops->begin(room->format, &room->out);
 	assert_int_equal(decoder_record(room->decoder, &start, sizeof(start), &why), 0);
@@ -289,6 +179,70 @@ static void json_stream_events(void **state)
 	room_close(&room);
 }
 
+/* Two sockets with names as nobody should choose them. */
+static struct blocked hostile_blocked(void)
+{
+	struct blocked blocked = {.count = 2, .total = 3, .time = RECORDS_TIME + 1000000};
+	struct blocked_entry *entry = &blocked.entries[0];
+
+	*entry = (struct blocked_entry){
+		.process = {.key = {.pid = 812}, .comm = "\033[31m\n\"},{"},
+		.holder = {.key = {.pid = 813}, .comm = "a,b\xff"},
+		.role = BLOCKED_SHARE,
+		.state = "time_wait",
+		.since = RECORDS_TIME,
+		.expires = 41234000000,
+		.local_port = 80,
+		.other_port = 5000,
+		.family = 4,
+		.other = {192, 0, 2, 7},
+	};
+	entry[1] = (struct blocked_entry){.state = "bound", .local_port = 80, .family = 6};
+	return blocked;
+}
+
+static struct wire_event failed_bind(void)
+{
+	struct wire_event failed = record_bind(7, "nginx", 80, 0);
+
+	failed.error = EADDRINUSE;
+	return failed;
+}
+
+static void json_objects(void **state)
+{
+	struct blocked blocked = hostile_blocked();
+	struct wire_event failed = failed_bind();
+	struct room room;
+
+	(void)state;
+	room_open(&room, "json",
+		  chosen("portsnoop.blocked_by,portsnoop.blocked_by_total,portsnoop.origin"));
+	assert_string_equal(feed(&room, &failed), "{\"portsnoop\":{\"origin\":\"requested\"}}\n");
+	room.blocked = &blocked;
+	assert_string_equal(
+		feed(&room, &failed),
+		"{\"portsnoop\":{\"origin\":\"requested\",\"blocked_by\":["
+		"{\"pid\":812,\"name\":\"\\u001b[31m\\u000a\\\"},{\",\"role\":\"share\","
+		"\"holder\":{\"pid\":813,\"name\":\"a,b\xef\xbf\xbd\"},\"state\":\"time_wait\","
+		"\"since\":\"2026-11-21T14:32:07.000000000Z\",\"expires_ms\":41234,"
+		"\"local\":{\"ip\":\"0.0.0.0\",\"port\":80},"
+		"\"remote\":{\"ip\":\"192.0.2.7\",\"port\":5000}},"
+		"{\"pid\":null,\"name\":null,\"role\":\"unknown\",\"state\":\"bound\",\"since\":null,"
+		"\"local\":{\"ip\":\"::\",\"port\":80}}],\"blocked_by_total\":3}}\n");
+	blocked.count = 1;
+	blocked.entries[0] = (struct blocked_entry){.ports = 3};
+	assert_string_equal(feed(&room, &failed),
+			    "{\"portsnoop\":{\"origin\":\"requested\",\"blocked_by\":["
+			    "{\"pid\":null,\"name\":null,\"role\":\"unknown\",\"since\":null,"
+			    "\"ports\":3}],\"blocked_by_total\":3}}\n");
+	blocked.count = 0;
+	assert_string_equal(feed(&room, &failed),
+			    "{\"portsnoop\":{\"origin\":\"requested\",\"blocked_by\":[],"
+			    "\"blocked_by_total\":3}}\n");
+	room_close(&room);
+}
+
 static unsigned int draw(unsigned int *seed, unsigned int below)
 {
 	*seed = *seed * 1103515245 + 12345;
@@ -373,7 +327,32 @@ static void csv_rows(void **state)
 			 room.out.data + room.out.length - 1);
 	bind.header.lost = 12;
 	assert_non_null(strstr(feed(&room, &bind), ",lost-events,"));
-	assert_non_null(strstr(room.out.data, ",12\n"));
+	assert_non_null(strstr(room.out.data, ",12,\n"));
+	room_close(&room);
+}
+
+#define HOSTILE_BLOCKED                                                                            \
+	"\\x1b[31m\\x0a\"},{[812] (time_wait to 192.0.2.7:5000, 41.2s left, "                      \
+	"open in a,b\\xff[813]) +2 more"
+
+static void csv_blocked(void **state)
+{
+	struct blocked blocked = hostile_blocked();
+	struct wire_event failed = failed_bind();
+	struct room room;
+
+	(void)state;
+	room_open(&room, "csv", chosen("PORT,BLOCKED-BY,PID"));
+	assert_string_equal(feed(&room, &failed), ",,7\n");
+	room.blocked = &blocked;
+	assert_string_equal(
+		feed(&room, &failed),
+		",\"\\x1b[31m\\x0a\"\"},{[812] (time_wait to 192.0.2.7:5000, 41.2s left, "
+		"open in a,b\\xff[813]) +2 more\",7\n");
+	room_close(&room);
+	room_open(&room, "csv", (struct format_options){0});
+	room.blocked = &blocked;
+	assert_non_null(strstr(feed(&room, &failed), "+2 more\"\n"));
 	room_close(&room);
 }
 
@@ -407,6 +386,42 @@ static void table_rows(void **state)
 	room_close(&room);
 }
 
+/* Behind the row where there is room, else below it: nobody should have to look for it. */
+static void table_blocked(void **state)
+{
+	struct blocked blocked = hostile_blocked();
+	struct wire_event failed = failed_bind();
+	struct room room;
+
+	(void)state;
+	room_open(&room, "table", (struct format_options){0});
+	room.blocked = &blocked;
+	assert_string_equal(
+		feed(&room, &failed),
+		"14:32:07.001 bind          7 nginx           tcp     0.0.0.0:80            "
+		"-                     EADDRINUSE    system http  held by " HOSTILE_BLOCKED "\n");
+	room_close(&room);
+	room_open(&room, "table", (struct format_options){.width = 80});
+	room.blocked = &blocked;
+	blocked.total = 1;
+	blocked.entries[0] = (struct blocked_entry){
+		.process = {.key = {.pid = 812}, .comm = "nginx"}, .state = "listen", .family = 4};
+	assert_string_equal(
+		feed(&room, &failed),
+		"14:32:07.001 bind          7 nginx    tcp  0.0.0.0:80      -               EADD"
+		"\xe2\x80\xa6\n             held by nginx[812] (listen)\n");
+	blocked.count = 0;
+	assert_null(strstr(feed(&room, &failed), "held"));
+	room_close(&room);
+
+	/* who chose the columns has chosen */
+	room_open(&room, "table", chosen("PID,BLOCKED-BY"));
+	room.blocked = &blocked;
+	blocked.count = 1;
+	assert_string_equal(feed(&room, &failed), "      7 nginx[812] (listen)\n");
+	room_close(&room);
+}
+
 static unsigned int columns_of(const char *line)
 {
 	size_t length = strcspn(line, "\n");
@@ -428,6 +443,7 @@ static void table_is_never_too_wide(void **state)
 	struct wire_event event = record_connect(WIRE_CALL, 4194304,
 						 "\xe6\x9d\xb1\xe4\xba\xac\xe6\x9d"
 						 "\xb1\xe4\xba\xac");
+	struct blocked blocked = hostile_blocked();
 	struct room room;
 
 	(void)state;
@@ -444,6 +460,9 @@ static void table_is_never_too_wide(void **state)
 		event.header.lost = 1000000;
 		assert_true(columns_of(feed(&room, &event)) <= width);
 		assert_non_null(strchr(room.out.data, '\n'));
+		room.blocked = &blocked;
+		for (const char *line = feed(&room, &event); *line; line = strchr(line, '\n') + 1)
+			assert_true(columns_of(line) <= width);
 		room_close(&room);
 	}
 
@@ -523,14 +542,15 @@ static void failure_is_kept(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(escapes),
-		cmocka_unit_test(nothing_gets_through),
 		cmocka_unit_test(json_line),
 		cmocka_unit_test(json_chosen_fields),
 		cmocka_unit_test(json_stream_events),
+		cmocka_unit_test(json_objects),
 		cmocka_unit_test(json_remembers_right),
 		cmocka_unit_test(csv_rows),
+		cmocka_unit_test(csv_blocked),
 		cmocka_unit_test(table_rows),
+		cmocka_unit_test(table_blocked),
 		cmocka_unit_test(table_is_never_too_wide),
 		cmocka_unit_test(table_on_a_wide_terminal),
 		cmocka_unit_test(table_colors),

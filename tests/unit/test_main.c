@@ -15,6 +15,7 @@
 #define main portsnoop_main
 #define command_trace stand_in_trace
 #define command_explain stand_in_explain
+#define command_who stand_in_who
 #define command_replay stand_in_replay
 #define command_doctor stand_in_doctor
 int portsnoop_main(int argc, char **argv);
@@ -41,6 +42,7 @@ static const struct option_entry no_options[] = {{0}};
 		.run = words_print,                                                                \
 	}
 STAND_IN(trace);
+STAND_IN(who);
 STAND_IN(explain);
 STAND_IN(replay);
 STAND_IN(doctor);
@@ -74,6 +76,7 @@ static void test_commands(void **state)
 	line_gives("--port 80", 7, "trace: [trace] [--port] [80] end", "");
 	line_gives("-p80 -- ls", 7, "trace: [trace] [-p80] [--] [ls] end", "");
 	line_gives("-- help", 7, "trace: [trace] [--] [help] end", "");
+	line_gives("who 80 --wait", 7, "who: [who] [80] [--wait] end", "");
 	line_gives("explain 80", 7, "explain: [explain] [80] end", "");
 	line_gives("replay --version", 7, "replay: [replay] [--version] end", "");
 	line_gives("doctor", 7, "doctor: [doctor] end", "");
@@ -82,7 +85,7 @@ static void test_commands(void **state)
 static void test_unknown(void **state)
 {
 	static const char list[] =
-		"is no command; expected one of: trace, explain, replay, doctor, "
+		"is no command; expected one of: trace, who, explain, replay, doctor, "
 		"help\n";
 	char err[256];
 

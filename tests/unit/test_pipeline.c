@@ -15,6 +15,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "model/blocked.h"
 #include "records.h"
 #include "stream/pipeline.h"
 
@@ -22,6 +23,30 @@
 static struct format_options seen_options;
 static char letters[512];
 static bool fail_next;
+
+/* What the pipeline said of the newest event beyond its record: copies, because that
+ * lives no longer than the call. */
+static struct {
+	struct blocked blocked;
+	struct lease_process holder;
+	uint64_t lingered, evicted;
+	bool has_blocked, has_holder, has_ledger;
+} explained;
+
+static void spy_explained(const struct event *event)
+{
+	memset(&explained, 0, sizeof(explained));
+	explained.has_blocked = event->blocked;
+	explained.has_holder = event->holder;
+	explained.has_ledger = event->ledger;
+	explained.lingered = event->lingered;
+	if (event->blocked)
+		explained.blocked = *event->blocked;
+	if (event->holder)
+		explained.holder = *event->holder;
+	if (event->ledger)
+		explained.evicted = event->ledger->evicted;
+}
 
 static struct format *spy_open(const struct format_options *options)
 {
@@ -40,6 +65,7 @@ static void spy_event(struct format *format, const struct event *event, struct b
 {
 	strncat((char *)format, &"bcaaefrLSE"[event->action], 1);
 	buffer_printf(out, "%s\n", event_action_name(event->action));
+	spy_explained(event);
 }
 
 static void spy_close(struct format *format)
@@ -89,6 +115,16 @@ static int chain_event(struct chain *chain, struct wire_event event)
 static int chain_bind(struct chain *chain, uint16_t port)
 {
 	return chain_event(chain, record_bind(4242, "python3", port, port));
+}
+
+/* Bind that fails, with the port in the way of 4242's newest one. */
+static int chain_fail(struct chain *chain, uint16_t port)
+{
+	struct wire_event event = record_bind(99, "late", port, 0);
+
+	event.socket = 99;
+	event.error = EADDRINUSE;
+	return chain_event(chain, event);
 }
 
 static int chain_process(struct chain *chain)
@@ -178,6 +214,151 @@ static void test_releases_are_filtered(void **state)
 	assert_int_equal(chain_event(&chain, release), 0);
 	totals_are(&chain, "2 seen = 1 delivered + 1 filtered + 0 lost");
 	assert_string_equal(letters, "(Sr");
+	chain_close(&chain);
+}
+
+/* What stood in the way is known, whatever the filter lets through. */
+static void test_blocked(void **state)
+{
+	struct wire_blocker listed = record_blocker(77, "worker", 7, 80);
+	struct chain chain = {.output = OUTPUT_TO(-1)};
+
+	(void)state;
+	chain.options.filter.failed = true;
+	chain_open(&chain);
+	assert_int_equal(chain_start(&chain), 0);
+	assert_int_equal(chain_bind(&chain, 80), 0);
+	assert_int_equal(chain_fail(&chain, 80), 0);
+	assert_true(explained.has_blocked);
+	assert_int_equal(explained.blocked.total, 1);
+	assert_int_equal(explained.blocked.entries[0].process.key.pid, 4242);
+	assert_int_equal(explained.blocked.entries[0].holder.key.pid, 0);
+	totals_are(&chain, "2 seen = 1 delivered + 1 filtered + 0 lost");
+
+	/* what the kernel listed goes with its call alone, and is no record of it */
+	assert_int_equal(pipeline_record(chain.pipeline, &listed, sizeof(listed), &chain.why), 0);
+	assert_int_equal(chain_fail(&chain, 80), 0);
+	assert_int_equal(explained.blocked.entries[0].holder.key.pid, 77);
+	assert_int_equal(chain_fail(&chain, 80), 0);
+	assert_int_equal(explained.blocked.entries[0].holder.key.pid, 0);
+	totals_are(&chain, "4 seen = 3 delivered + 1 filtered + 0 lost");
+
+	/* a failure for another reason */
+	chain.options.filter.failed = false;
+	assert_int_equal(chain_bind(&chain, 81), 0);
+	assert_false(explained.has_blocked);
+	chain_close(&chain);
+}
+
+/* A listener's connections outlive it: who listened is remembered. */
+static void test_former_listener(void **state)
+{
+	struct wire_event listen = record_event(WIRE_CALL, WIRE_LISTEN, 4242, "python3");
+	struct wire_event release = record_bind(4242, "python3", 80, 80);
+	struct wire_blocker listed = record_blocker(0, "", 6, 80);
+	struct chain chain = {.output = OUTPUT_TO(-1)};
+
+	(void)state;
+	record_local4(&listen, "\0\0\0\0", 80);
+	release.header.type = WIRE_RELEASE;
+	listed.other_port = 5000;
+	listed.expires = 60000;
+	chain_open(&chain);
+	assert_int_equal(chain_start(&chain), 0);
+	assert_int_equal(chain_bind(&chain, 80), 0);
+	assert_int_equal(chain_event(&chain, listen), 0);
+	assert_int_equal(chain_event(&chain, release), 0);
+	assert_int_equal(pipeline_record(chain.pipeline, &listed, sizeof(listed), &chain.why), 0);
+	assert_int_equal(chain_fail(&chain, 80), 0);
+	assert_int_equal(explained.blocked.total, 1);
+	assert_int_equal(explained.blocked.entries[0].process.key.pid, 4242);
+	assert_int_equal(explained.blocked.entries[0].role, BLOCKED_SHARE);
+	chain_close(&chain);
+}
+
+static void test_no_ledger(void **state)
+{
+	struct chain chain = {.options = {.no_ledger = true}, .output = OUTPUT_TO(-1)};
+
+	(void)state;
+	chain_open(&chain);
+	assert_int_equal(chain_start(&chain), 0);
+	assert_int_equal(chain_bind(&chain, 80), 0);
+	assert_int_equal(chain_fail(&chain, 80), 0);
+	assert_true(explained.has_blocked);
+	assert_string_equal(explained.blocked.reason, "no_ledger");
+	assert_int_equal(chain_end(&chain, 2, 0), 0);
+	assert_false(explained.has_ledger);
+	chain_close(&chain);
+}
+
+/* How long a port lingered, and who had it if the claimant is not known. A seed is a
+ * description: no event, and the totals stay exact. */
+static void test_releases_are_explained(void **state)
+{
+	struct wire_event release = record_connect(WIRE_CALL, 4242, "python3");
+	struct wire_event seed = record_seed(7, "cupsd", 5, 10, 631);
+	struct chain chain = {.output = OUTPUT_TO(-1)};
+
+	(void)state;
+	chain.options.filter.release = true;
+	chain_open(&chain);
+	assert_int_equal(chain_start(&chain), 0);
+	assert_int_equal(chain_event(&chain, seed), 0);
+	totals_are(&chain, "0 seen = 0 delivered + 0 filtered + 0 lost");
+	assert_int_equal(chain_event(&chain, release), 0);
+	release.header.type = WIRE_RELEASE;
+	release.flags = WIRE_HAS_OTHER | WIRE_TIME_WAIT;
+	release.header.time += 1000;
+	assert_int_equal(chain_event(&chain, release), 0);
+	assert_int_equal(explained.lingered, 0);
+	release.flags |= WIRE_TIME_WAIT_OVER;
+	release.header.time += 60000;
+	assert_int_equal(chain_event(&chain, release), 0);
+	assert_int_equal(explained.lingered, 60000);
+	assert_false(explained.has_holder);
+
+	/* the seed's; and not the next one's */
+	release = record_event(WIRE_RELEASE, 0, 0, "");
+	release.socket = 5;
+	release.start = release.exec = release.tid = release.uid = 0;
+	release.flags = WIRE_NO_CLAIMANT;
+	release.local_port = 631;
+	assert_int_equal(chain_event(&chain, release), 0);
+	assert_true(explained.has_holder);
+	assert_int_equal(explained.lingered, 0);
+	assert_string_equal(explained.holder.comm, "cupsd");
+	release.socket = 6;
+	assert_int_equal(chain_event(&chain, release), 0);
+	assert_false(explained.has_holder);
+	totals_are(&chain, "5 seen = 5 delivered + 0 filtered + 0 lost");
+	assert_int_equal(chain_end(&chain, 6, 0), 0);
+	totals_are(&chain, "5 seen = 5 delivered + 0 filtered + 0 lost");
+	assert_true(explained.has_ledger);
+	assert_int_equal(explained.evicted, 0);
+	chain_close(&chain);
+}
+
+/* Bounded, and what it costs is said. */
+static void test_evictions(void **state)
+{
+	struct wire_event bind = record_bind(4242, "python3", 80, 80);
+	struct chain chain = {.output = OUTPUT_TO(-1)};
+	struct totals totals;
+
+	(void)state;
+	chain.options.filter.failed = true;
+	chain_open(&chain);
+	assert_int_equal(chain_start(&chain), 0);
+	for (unsigned int i = 0; i < PIPELINE_LEASES + 3; i++) {
+		bind.socket = 1 + i;
+		bind.local_port = (uint16_t)(1 + i % 65535);
+		assert_int_equal(chain_event(&chain, bind), 0);
+	}
+	pipeline_totals(chain.pipeline, &totals);
+	assert_int_equal(totals.evicted, 3);
+	assert_int_equal(chain_end(&chain, PIPELINE_LEASES + 3, 0), 0);
+	assert_int_equal(explained.evicted, 3);
 	chain_close(&chain);
 }
 
@@ -379,6 +560,11 @@ int main(void)
 		cmocka_unit_test(test_chain),
 		cmocka_unit_test(test_lost_at_the_end),
 		cmocka_unit_test(test_releases_are_filtered),
+		cmocka_unit_test(test_blocked),
+		cmocka_unit_test(test_former_listener),
+		cmocka_unit_test(test_no_ledger),
+		cmocka_unit_test(test_releases_are_explained),
+		cmocka_unit_test(test_evictions),
 		cmocka_unit_test(test_count),
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_no_memory),

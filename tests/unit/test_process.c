@@ -41,6 +41,7 @@ static void taken_in(void **state)
 	(void)state;
 	record.flags = WIRE_EXE_DELETED;
 	record.namespace_pid = 7;
+	record.root = 800;
 	add(table, &record);
 	process = find(table, 42, 1);
 	assert_non_null(process);
@@ -53,6 +54,7 @@ static void taken_in(void **state)
 	assert_string_equal(process->container.unit, "app.service");
 	assert_int_equal(process->parent_pid, 900);
 	assert_int_equal(process->namespace_pid, 7);
+	assert_int_equal(process->root, 800);
 	assert_int_equal(process->flags, WIRE_EXE_DELETED);
 	assert_int_equal(process->uid, 1000);
 	process_table_free(table);

@@ -90,6 +90,11 @@ static void test_troubles(void **state)
 	totals.end.untracked = 0;
 	totals.end.skipped = UINT64_MAX; /* this kernel does not tell */
 	line_is(totals, "portsnoop: 0 seen = 0 delivered + 0 filtered + 0 lost\n");
+	totals.ended = false;
+	totals.evicted = 7;
+	line_is(totals, "portsnoop: 0 seen = 0 delivered + 0 filtered + 0 lost\n"
+			"portsnoop: 7 ports in use were forgotten: there were too many, and what "
+			"stood in the way of a claim may lack some of them\n");
 }
 
 int main(void)

@@ -57,7 +57,7 @@ def effort_judge(old, new, trampolines=True):
         return "skip", "this kernel has no such hook"
     for what, was, now in (("load", old.load if old else "ok", new.load),
                            ("attach", old.attach if old else "ok", new.attach)):
-        if now not in ("ok", was):
+        if now not in ("ok", "-", was):  # "-": not tried
             return "not ok", f"{what}: {now}"
     if not old:
         return "ok", f"{new.insns} instructions, not in the baseline yet"
@@ -66,4 +66,4 @@ def effort_judge(old, new, trampolines=True):
         if now > was * GROWTH and now - was > NOISE:
             return "not ok", f"the verifier needs {now} instructions, it was {was}: " \
                              f"{100 * (now - was) // was} % more"
-    return "ok", None if new.attach == "ok" else f"attach: {new.attach}, as it was"
+    return "ok", None if new.attach in ("ok", "-") else f"attach: {new.attach}, as it was"

@@ -5,10 +5,14 @@
  *
  *   verifier NAME INSNS LOAD ATTACH
  *
+ * twice: as a trace sets them up that filters nothing in the kernel, and, as
+ * NAME+filter, with all that can be filtered there, but loaded only.
+ *
  * INSNS is the verifier's effort ("processed N insns"), LOAD and ATTACH are "ok",
  * "absent" (the kernel has no such function or tracepoint) or an errno's name or
- * number. The end of the log of what does not load follows its line, each line
- * after a "|". Runs in a guest, so it is linked statically.
+ * number, or "-" when it was not tried. The end of the log of what does not load
+ * follows its line, each line after a "|". Runs in a guest, so it is linked
+ * statically.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -58,27 +62,34 @@ static bool kernel_has_fetch(void)
 
 /* As the tracer sets it up, except that maps are small: the verifier does not
  * look at their size, and filling them takes long under emulation. */
-static struct bpf_object *object_prepare(bool fetch)
+static struct bpf_object *object_prepare(bool fetch, bool filter)
 {
 	struct bpf_object *object = object_open(fetch);
 	struct bpf_program *program;
+	struct config *config;
 	struct bpf_map *map;
+	size_t size = 0;
 
 	if (!object)
 		return NULL;
-	bpf_object__for_each_map (map, object) {
-		size_t size = 0;
-		void *value;
-
+	bpf_object__for_each_map (map, object)
 		if (bpf_map__max_entries(map) > 64 && bpf_map__type(map) != BPF_MAP_TYPE_RINGBUF)
 			bpf_map__set_max_entries(map, 64);
-		if (strcmp(bpf_map__name(map), ".rodata"))
-			continue;
-		value = (void *)bpf_map__initial_value(map, &size);
-		if (value && size >= sizeof(struct config)) {
-			((struct config *)value)->fetch = fetch;
-			((struct config *)value)->releases = 1;
-		}
+	/* Its own name has the object's in front: only this finds it. */
+	map = bpf_object__find_map_by_name(object, ".rodata");
+	config = map ? (void *)bpf_map__initial_value(map, &size) : NULL;
+	if (!config || size < sizeof(*config)) {
+		bpf_object__close(object);
+		errno = EPROTO;
+		return NULL;
+	}
+	*config = (struct config){.fetch = fetch, .releases = 1, .sctp = 1, .ledger = !filter};
+	if (filter) {
+		config->filter = UINT32_MAX;
+		config->follow = 1;
+		config->family = 4;
+		config->triggers = UINT32_MAX;
+		config->cgroup_lasts = config->cgroup_firsts = 1;
 	}
 	bpf_object__for_each_program (program, object)
 		bpf_program__set_autoload(program, false);
@@ -98,10 +109,10 @@ static bool attach_is_absent(const struct bpf_program *program, int error)
 				    bpf_program__type(program) == BPF_PROG_TYPE_TRACEPOINT);
 }
 
-static struct bpf_object *program_load(const char *name, bool fetch, unsigned int level, char *log,
-				       int *error, bool *absent)
+static struct bpf_object *program_load(const char *name, bool fetch, bool filter,
+				       unsigned int level, char *log, int *error, bool *absent)
 {
-	struct bpf_object *object = object_prepare(fetch);
+	struct bpf_object *object = object_prepare(fetch, filter);
 	struct bpf_program *program;
 
 	log[0] = '\0';
@@ -187,25 +198,31 @@ static const char *word(int error, char *room, size_t size)
 
 /* The most verbose log can be larger than any buffer: its own words stay out of
  * the way when the program loads. */
-static bool program_verify(const char *name, bool fetch, char *log)
+static bool program_verify(const char *name, bool fetch, bool filter, char *log)
 {
+	const char *variant = filter ? "+filter" : "";
 	char load_room[16], attach_room[16];
 	int load, attach = 0;
 	bool absent;
-	struct bpf_object *object = program_load(name, fetch, 4, log, &load, &absent);
+	struct bpf_object *object = program_load(name, fetch, filter, 4, log, &load, &absent);
 
 	if (object) {
 		struct bpf_program *program = bpf_object__find_program_by_name(object, name);
 		struct bpf_link *link;
 		long insns = log_insns(log);
 
+		if (filter) {
+			printf("verifier\t%s%s\t%ld\tok\t-\n", name, variant, insns);
+			bpf_object__close(object);
+			return true;
+		}
 		errno = 0;
 		library_words[0] = '\0';
 		link = program_attach(program);
 		if (!link)
 			attach = errno ? -errno : -EINVAL;
 		absent = attach_is_absent(program, attach);
-		printf("verifier\t%s\t%ld\tok\t%s\n", name, insns,
+		printf("verifier\t%s%s\t%ld\tok\t%s\n", name, variant, insns,
 		       absent ? "absent" : word(attach, attach_room, sizeof(attach_room)));
 		if (attach && !absent)
 			log_print("libbpf:", library_words);
@@ -214,12 +231,13 @@ static bool program_verify(const char *name, bool fetch, char *log)
 		return !attach || absent;
 	}
 	if (absent) {
-		printf("verifier\t%s\t-\tabsent\t-\n", name);
+		printf("verifier\t%s%s\t-\tabsent\t-\n", name, variant);
 		return true;
 	}
-	printf("verifier\t%s\t-\t%s\t-\n", name, word(load, load_room, sizeof(load_room)));
+	printf("verifier\t%s%s\t-\t%s\t-\n", name, variant,
+	       word(load, load_room, sizeof(load_room)));
 	log_print("libbpf:", library_words);
-	object = program_load(name, fetch, 1, log, &load, &absent);
+	object = program_load(name, fetch, filter, 1, log, &load, &absent);
 	if (object)
 		bpf_object__close(object);
 	log_print("verifier:", log);
@@ -252,8 +270,8 @@ int main(int argc, char **argv)
 
 		for (int j = 1; j < argc; j++)
 			wanted |= !strcmp(argv[j], names[i]);
-		if (wanted)
-			failed += !program_verify(names[i], fetch, log);
+		for (int filter = 0; wanted && filter < 2; filter++)
+			failed += !program_verify(names[i], fetch, filter, log);
 		free(names[i]);
 	}
 	free(log);

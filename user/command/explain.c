@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "command/explain.h"
+#include "command/subject.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -15,16 +15,6 @@ struct options {
 	bool json;
 	const char *proc;
 };
-
-struct subjects {
-	struct explain_subject *list;
-	size_t count;
-};
-
-static void subjects_free(struct subjects *subjects)
-{
-	free(subjects->list);
-}
 
 #define EXIT_ERROR 2 /* as grep: 1 is an answer */
 
@@ -129,6 +119,14 @@ const char *explain_reason(int error)
 	return error == -EBADMSG ? "its content is not what the kernel writes" : strerror(-error);
 }
 
+unsigned int explain_protocol(const char *name)
+{
+	for (size_t i = 0; i < PROTOCOLS; i++)
+		if (!strcmp(name, protocols[i].name))
+			return protocols[i].bit;
+	return 0;
+}
+
 void explain_protocols(struct buffer *out, unsigned int mask, const char *between)
 {
 	const char *before = "";
@@ -142,136 +140,7 @@ void explain_protocols(struct buffer *out, unsigned int mask, const char *betwee
 	}
 }
 
-/* ---- operands ---- */
-
-#define EXPECTED "expected a port (0-65535), a range (LOW-HIGH) or the name of a service"
-
-static int subject_add(struct subjects *subjects, const struct explain_subject *subject)
-{
-	struct explain_subject *list =
-		realloc(subjects->list, (subjects->count + 1) * sizeof(*list));
-
-	if (!list)
-		return -ENOMEM;
-	subjects->list = list;
-	list[subjects->count++] = *subject;
-	return 0;
-}
-
-/* The characters that the names of the registry have. */
-static bool name_valid(const char *text)
-{
-	static const char begin[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-	size_t length = strlen(text);
-
-	return length && length < 64 && strchr(begin, *text) &&
-	       strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-			    "-_.+*/") == length;
-}
-
-static int ports_parse(const char *text, struct explain_subject *subject)
-{
-	const char *dash = strchr(text, '-'), *expected;
-	uint16_t low, high;
-	char first[8];
-
-	if (!dash) {
-		if (parse_port(text, &low, &expected))
-			return -EINVAL;
-		subject->low = subject->high = low;
-		return 0;
-	}
-	if ((size_t)(dash - text) >= sizeof(first))
-		return -EINVAL;
-	memcpy(first, text, (size_t)(dash - text));
-	first[dash - text] = '\0';
-	if (parse_port(first, &low, &expected) || parse_port(dash + 1, &high, &expected) ||
-	    low > high)
-		return -EINVAL;
-	subject->low = low;
-	subject->high = high;
-	return 0;
-}
-
-/* A port has one entry per protocol where these differ. */
-static bool span_listed(const struct subjects *subjects, size_t from,
-			const struct explain_subject *subject)
-{
-	for (; from < subjects->count; from++)
-		if (!subject->portless && subjects->list[from].low == subject->low)
-			return true;
-	return false;
-}
-
-/* Each span of ports that has the name becomes a subject; none is left in the
- * list as a subject without ports, to be told later. */
-static int name_add(struct subjects *subjects, const struct explain_subject *asked,
-		    const char *name)
-{
-	const uint16_t *places;
-	unsigned int count = iana_find_name(name, &places);
-	size_t before = subjects->count;
-
-	for (unsigned int i = 0; i < count; i++) {
-		const struct iana_entry *entry = &iana_entries[places[i]];
-		struct explain_subject subject = *asked;
-		bool has_port = places[i] < iana_port_count;
-
-		if (has_port ? !explain_covers(entry, asked->protocols)
-			     : entry->protocols && !(entry->protocols & asked->protocols))
-			continue;
-		subject.service = iana_text(entry->name);
-		subject.portless = has_port ? NULL : entry;
-		subject.low = entry->low;
-		subject.high = entry->high;
-		if (!span_listed(subjects, before, &subject) && subject_add(subjects, &subject))
-			return -ENOMEM;
-	}
-	if (subjects->count > before)
-		return 0;
-	return subject_add(subjects,
-			   &(struct explain_subject){.query = asked->query, .low = 1, .high = 0});
-}
-
-/* Exits when the operand is none. -ENOMEM, or 0. */
-static int operand_parse(const struct command *command, const char *operand,
-			 struct subjects *subjects)
-{
-	struct explain_subject subject = {.query = operand, .protocols = EXPLAIN_ALL};
-	const char *slash = strrchr(operand, '/');
-	const uint16_t *places;
-	char text[64];
-
-	/* A few old names hold a slash. */
-	if (slash && !iana_find_name(operand, &places)) {
-		subject.protocols = 0;
-		for (size_t i = 0; i < PROTOCOLS; i++)
-			if (!strcmp(slash + 1, protocols[i].name))
-				subject.protocols = protocols[i].bit;
-		if (!subject.protocols)
-			usage_error(command,
-				    "'%s': expected tcp, udp, sctp or dccp behind the slash",
-				    operand);
-	} else {
-		slash = operand + strlen(operand);
-	}
-	if ((size_t)(slash - operand) >= sizeof(text))
-		usage_error(command, "'%s': " EXPECTED, operand);
-	memcpy(text, operand, (size_t)(slash - operand));
-	text[slash - operand] = '\0';
-	if (!ports_parse(text, &subject))
-		return subject_add(subjects, &subject);
-	/* Names may begin with a digit (3com-tsmux), but whoever types 80abc means
-	 * a port: only a name that exists counts then. */
-	if (!name_valid(text) || (*text <= '9' && !iana_find_name(text, &places)))
-		usage_error(command, "'%s': " EXPECTED, operand);
-	return name_add(subjects, &subject, text);
-}
-
 /* ---- the command ---- */
-
-#define SIMILAR 5
 
 static void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -284,47 +153,12 @@ static void tell(const char *format, ...)
 	va_end(arguments);
 }
 
-/* The names that begin like this one, or else with most of it. */
-static void similar_list(const char *text, struct buffer *list)
-{
-	const uint16_t *places;
-	unsigned int count, told = 0;
-	size_t length = strlen(text);
-	const char *last = "";
-	char name[64];
-
-	snprintf(name, sizeof(name), "%s", text);
-	while (!(count = iana_find_prefix(name, &places)) && length > 3)
-		name[--length] = '\0';
-	for (unsigned int i = 0; i < count && told < SIMILAR; i++) {
-		const char *similar = iana_text(iana_entries[places[i]].name);
-
-		if (!strcmp(similar, last))
-			continue;
-		buffer_text(list, told++ ? ", " : "; similar: ");
-		buffer_text(list, last = similar);
-	}
-	buffer_byte(list, '\0');
-}
-
 static void unknown_tell(const char *operand)
 {
-	CLEANUP(buffer_free) struct buffer list = BUFFER_EMPTY;
-	const uint16_t *places;
-	char name[64], *slash;
+	CLEANUP(buffer_free) struct buffer words = BUFFER_EMPTY;
 
-	snprintf(name, sizeof(name), "%s", operand);
-	slash = strrchr(name, '/');
-	if (slash)
-		*slash = '\0';
-	if (iana_find_name(name, &places)) {
-		tell("%s: the registry has this service, but not for %s", operand,
-		     slash ? slash + 1 : "any protocol");
-		return;
-	}
-	similar_list(name, &list);
-	tell("%s: no service of that name in the registry%s", operand,
-	     list.failed ? "" : list.data);
+	subject_unknown(operand, &words);
+	tell("%s: %s", operand, words.failed ? "no such service" : words.data);
 }
 
 static int subjects_tell(const struct subjects *subjects, const struct options *options)
@@ -361,6 +195,8 @@ static int subjects_tell(const struct subjects *subjects, const struct options *
 	return EXIT_ERROR;
 }
 
+static const struct subject_rules rules = {.least = 0, .protocols = EXPLAIN_ALL};
+
 static int explain_run(const struct command *command, int argc, char **argv)
 {
 	CLEANUP(subjects_free) struct subjects subjects = {0};
@@ -368,10 +204,10 @@ static int explain_run(const struct command *command, int argc, char **argv)
 	int next = options_parse(command, argc, argv, &options);
 
 	if (next >= argc)
-		usage_error(command, EXPECTED);
+		subjects_missing(command, &rules);
 	/* Options may stand behind ports, too: `explain 80 -o json`. */
 	while (next < argc) {
-		int error = operand_parse(command, argv[next], &subjects);
+		int error = subjects_add(&subjects, command, &rules, argv[next]);
 
 		if (error) {
 			tell("%s", strerror(-error));

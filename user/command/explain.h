@@ -10,6 +10,7 @@
 
 #define EXPLAIN_ALL (IANA_TCP | IANA_UDP | IANA_SCTP | IANA_DCCP)
 
+/* Made by command/subject.h. */
 struct explain_subject {
 	const char *query;		   /* the operand */
 	const char *service;		   /* the registry's name, if it was asked by name */
@@ -53,6 +54,9 @@ unsigned int explain_privileged(const struct explain_subject *subject, const str
 
 /* Why a setting is absent, for an error of struct pool. */
 const char *explain_reason(int error);
+
+/* The bit of "tcp"; 0: none of that name. */
+unsigned int explain_protocol(const char *name);
 
 /* The protocols of a mask with `between` between them. */
 void explain_protocols(struct buffer *out, unsigned int protocols, const char *between);

@@ -18,6 +18,7 @@ struct replay_options {
 static const struct option_entry replay_options[] = {
 	OUTPUT_OPTIONS(struct replay_options, pipeline),
 	FILTER_OPTIONS(struct replay_options, pipeline.filter),
+	LEDGER_OPTION(struct replay_options, pipeline),
 	{0},
 };
 

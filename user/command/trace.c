@@ -14,6 +14,7 @@
 #include "lib/option.h"
 #include "lib/signals.h"
 #include "probe/session.h"
+#include "service/server.h"
 #include "stream/pipeline.h"
 #include "stream/recording.h"
 
@@ -31,6 +32,7 @@ struct trace {
 	struct pipeline *pipeline;
 	struct recording *recording;
 	struct session *session;
+	struct server *server; /* NULL: none */
 	struct child child;
 	int signals;  /* descriptor of lib/signals.h */
 	int deadline; /* timerfd; -1: none */
@@ -74,6 +76,7 @@ static int trace_set_ring(const char *argument, void *target, const char **expec
 static const struct option_entry trace_options[] = {
 	OUTPUT_OPTIONS(struct trace_options, pipeline),
 	FILTER_OPTIONS(struct trace_options, pipeline.filter),
+	LEDGER_OPTION(struct trace_options, pipeline),
 	OPTION("duration", 'd', "TIME", "stop after this time: 10s, 5m, 2h", option_duration,
 	       struct trace_options, duration),
 	OPTION("save", 's', "FILE", "keep the stream for 'replay' as well, unfiltered",
@@ -151,6 +154,7 @@ static int trace_loop(struct trace *trace)
 		{.fd = trace->signals, .events = POLLIN},
 		{.fd = trace->deadline, .events = POLLIN},
 		{.fd = STDOUT_FILENO}, /* only whether its reader has gone */
+		{.fd = trace->server ? server_fd(trace->server) : -1, .events = POLLIN},
 	};
 	int result;
 
@@ -164,6 +168,8 @@ static int trace_loop(struct trace *trace)
 		if (poll(fds, sizeof(fds) / sizeof(*fds), session_timeout(trace->session)) < 0 &&
 		    errno != EINTR)
 			return -errno;
+		if (fds[4].revents && server_handle(trace->server))
+			fds[4].fd = -1;
 		child_reap(&trace->child, false);
 		if (signals_stop() || trace->child.ended || fds[2].revents)
 			trace->stop = true;
@@ -187,6 +193,36 @@ static int deadline_set(struct trace *trace)
 	return 0;
 }
 
+static const struct stream *service_stream(void *context)
+{
+	return pipeline_stream(context);
+}
+
+static const struct process *service_process(void *context, const struct process_key *key)
+{
+	return pipeline_process(context, key);
+}
+
+static const char *service_user(void *context, uint32_t uid)
+{
+	return pipeline_user(context, uid);
+}
+
+/* `who` may ask us. Who traces one command only knows too little to be asked. */
+static void service_start(struct trace *trace)
+{
+	struct server_options options = {
+		.source = {.ledger = pipeline_ledger(trace->pipeline),
+			   .stream = service_stream,
+			   .find = service_process,
+			   .user = service_user,
+			   .context = trace->pipeline},
+	};
+
+	if (options.source.ledger && !trace->child.pid)
+		server_open(&options, &trace->server);
+}
+
 /* Everything that can fail before the first event. 0 or an exit status. */
 static int trace_start(struct trace *trace, char **command)
 {
@@ -194,8 +230,14 @@ static int trace_start(struct trace *trace, char **command)
 	struct probe_options probe = {
 		.tier = options->tier,
 		.ring_bytes = options->ring,
-		.releases = options->pipeline.filter.release || options->save,
+		/* The ledger has to know what was given back. */
+		.releases = !options->pipeline.no_ledger || options->pipeline.filter.release ||
+			    options->save,
+		.ledger = !options->pipeline.no_ledger,
 		.tree = command[0] != NULL,
+		.filter = &options->pipeline.filter,
+		/* A recording is whole. */
+		.hold_back = options->pipeline.no_ledger && !options->save,
 	};
 	struct probe_failure failure;
 	int error;
@@ -228,6 +270,7 @@ static int trace_start(struct trace *trace, char **command)
 			return error == -ENOENT ? 127 : 126;
 		}
 	}
+	service_start(trace);
 	return 0;
 }
 
@@ -304,6 +347,7 @@ static int trace_run(const struct command *command, int argc, char **argv)
 		status = trace_end(&trace, trace_loop(&trace));
 	else
 		child_drop(&trace.child);
+	server_close(trace.server);
 	session_close(trace.session);
 	recording_close(trace.recording);
 	if (trace.child.pid)

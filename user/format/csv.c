@@ -39,6 +39,7 @@ static const char *const usual[] = {
 	"container.id",
 	"portsnoop.unit",
 	"portsnoop.lost.count",
+	"portsnoop.blocked_by",
 };
 
 #define USUAL (sizeof(usual) / sizeof(usual[0]))

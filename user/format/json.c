@@ -312,8 +312,11 @@ static char *put(char *to, const char *text, size_t length)
 	return to + length;
 }
 
+/* Inlined where every field of every event passes: a call each was a tenth of the time. */
+#define HOT static inline __attribute__((always_inline))
+
 /* Values of a known greatest size, at `to` in room that has been made for them. */
-static char *value_put(struct format *format, char *to, const struct value *value)
+HOT char *value_put(struct format *format, char *to, const struct value *value)
 {
 	switch (value->kind) {
 	case VALUE_NULL:
@@ -346,7 +349,9 @@ static char *value_put(struct format *format, char *to, const struct value *valu
 	}
 }
 
-static void value_write(struct buffer *out, const struct value *value)
+static void objects_write(struct format *format, struct buffer *out, const struct value *value);
+
+HOT void value_write(struct format *format, struct buffer *out, const struct value *value)
 {
 	switch (value->kind) {
 	case VALUE_TOKEN:
@@ -361,9 +366,71 @@ static void value_write(struct buffer *out, const struct value *value)
 	case VALUE_TOKENS:
 		tokens_write(out, value);
 		break;
+	case VALUE_OBJECTS:
+		objects_write(format, out, value);
+		break;
 	default:
 		break;
 	}
+}
+
+/* Ends what the member `before` leaves open, NULL: it is the first one. */
+static void member_key(struct buffer *out, const char *path, const char *before)
+{
+	const char *dot = strchr(path, '.'), *dot_before = before ? strchr(before, '.') : NULL;
+	bool same = dot && dot_before && path_shared(path, before);
+
+	if (dot_before && !same)
+		buffer_byte(out, '}');
+	if (before)
+		buffer_byte(out, ',');
+	buffer_byte(out, '"');
+	if (dot && !same) {
+		buffer_append(out, path, (size_t)(dot - path));
+		buffer_append(out, "\":{\"", 4);
+	}
+	buffer_text(out, dot ? dot + 1 : path);
+	buffer_append(out, "\":", 2);
+}
+
+static void object_write(struct format *format, struct buffer *out, const struct value *value,
+			 unsigned int index)
+{
+	const struct object_list *list = value->objects.list;
+	const char *before = NULL;
+	struct field_scratch scratch;
+
+	buffer_byte(out, '{');
+	for (unsigned int i = 0; i < list->member_count; i++) {
+		const struct member *member = &list->members[i];
+		struct value part = member->get(value->objects.event, index, &scratch);
+
+		if (part.kind == VALUE_ABSENT)
+			continue;
+		member_key(out, member->path, before);
+		before = member->path;
+		if (!buffer_room(out, STEP_ROOM))
+			return;
+		out->length =
+			(size_t)(value_put(format, out->data + out->length, &part) - out->data);
+		value_write(format, out, &part);
+	}
+	if (before && strchr(before, '.'))
+		buffer_byte(out, '}');
+	buffer_byte(out, '}');
+}
+
+static void objects_write(struct format *format, struct buffer *out, const struct value *value)
+{
+	unsigned int count = value->objects.list->count(value->objects.event);
+
+	buffer_byte(out, '[');
+	for (unsigned int i = 0; i < count; i++) {
+		if (i)
+			buffer_byte(out, ',');
+		object_write(format, out, value, i);
+	}
+	buffer_byte(out, ']');
 }
 
 /* Writes one field behind the field `last`, NULL: the first one. Returns the one
@@ -391,7 +458,7 @@ static const struct step *step_write(struct format *format, const struct step *s
 	memcpy(to, step->key[shared], KEY_MAX);
 	to = value_put(format, to + step->key_length[shared], &value);
 	out->length = (size_t)(to - out->data);
-	value_write(out, &value);
+	value_write(format, out, &value);
 	return step;
 }
 

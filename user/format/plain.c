@@ -2,6 +2,7 @@
 #include "format/plain.h"
 
 #include "lib/escape.h"
+#include "model/message.h"
 
 char *second_cache_time(struct second_cache *cache, char *out, int64_t ns)
 {
@@ -35,9 +36,9 @@ static void texts_plain(struct buffer *out, const char *bytes, size_t length)
 
 void value_plain(struct buffer *out, const struct value *value, struct second_cache *cache)
 {
-	char text[TEXT_ADDRESS];
+	char text[MESSAGE_MAX];
 
-	_Static_assert(TEXT_ADDRESS >= TEXT_TIME, "room for both");
+	_Static_assert(sizeof(text) >= TEXT_TIME && sizeof(text) >= TEXT_ADDRESS, "room for all");
 	switch (value->kind) {
 	case VALUE_ABSENT:
 	case VALUE_NULL:
@@ -81,6 +82,9 @@ void value_plain(struct buffer *out, const struct value *value, struct second_ca
 		buffer_unsigned(out, value->range.low);
 		buffer_byte(out, '-');
 		buffer_unsigned(out, value->range.high);
+		break;
+	case VALUE_OBJECTS:
+		escape_plain(out, text, value->objects.list->summary(value->objects.event, text));
 		break;
 	}
 }

@@ -34,6 +34,8 @@ struct format {
 	char clock[CLOCK];
 	unsigned int width; /* 0: unlimited */
 	bool color;
+	/* What the usual columns have no room for: behind them, or on a line of its own. */
+	const struct field *detail;
 	unsigned int count;
 	struct column columns[];
 };
@@ -44,6 +46,8 @@ static const char *const usual[] = {
 };
 
 #define USUAL (sizeof(usual) / sizeof(usual[0]))
+#define DETAIL "portsnoop.blocked_by"
+#define DETAIL_WORDS "held by "
 
 static unsigned int columns_total(const struct format *format)
 {
@@ -113,6 +117,8 @@ static struct format *table_open(const struct format_options *options)
 		if (column->width < strlen(column->heading))
 			column->width = (unsigned int)strlen(column->heading);
 	}
+	if (!options->fields)
+		format->detail = field_find(DETAIL, strlen(DETAIL));
 	if (format->width)
 		columns_fit(format);
 	tzset(); /* localtime_r() need not look at TZ */
@@ -321,12 +327,47 @@ static const char *row_color(const struct format *format, const struct event *ev
 	return event->socket->origin == WIRE_ORIGIN_KERNEL ? COLOR_DIM : NULL;
 }
 
+/* `row`: where it began in `out`. */
+static void detail_write(struct format *format, const struct event *event, size_t row,
+			 struct buffer *out)
+{
+	struct buffer *text = &format->cell;
+	unsigned int indent = CLOCK + 1, columns, row_columns;
+	struct field_scratch scratch;
+	struct value value;
+
+	if (!format->detail)
+		return;
+	value = field_value(format->detail, event, &scratch);
+	buffer_reset(text);
+	value_plain(text, &value, &format->cache);
+	if (text->failed)
+		out->failed = true;
+	if (!text->length || out->failed)
+		return;
+	columns = (unsigned int)strlen(DETAIL_WORDS) + text_columns(text->data, text->length);
+	row_columns = text_columns(out->data + row, out->length - row);
+	if (!format->width || row_columns + 2 + columns <= format->width) {
+		buffer_text(out, "  " DETAIL_WORDS);
+		buffer_append(out, text->data, text->length);
+		return;
+	}
+	if (format->width <= indent + strlen(DETAIL_WORDS))
+		return;
+	buffer_byte(out, '\n');
+	spaces(out, indent);
+	buffer_text(out, DETAIL_WORDS);
+	cell_fit(out, text->data, text->length,
+		 format->width - indent - (unsigned int)strlen(DETAIL_WORDS), false, false, true);
+}
+
 static void table_event(struct format *format, const struct event *event, struct buffer *out)
 {
 	struct buffer *cell = &format->cell;
 	unsigned int left = format->width;
 	struct field_scratch scratch;
 	const char *color;
+	size_t row;
 
 	if (event->action == EVENT_LOST) {
 		gap_write(format, event, out);
@@ -337,6 +378,7 @@ static void table_event(struct format *format, const struct event *event, struct
 	color = row_color(format, event);
 	if (color)
 		buffer_text(out, color);
+	row = out->length;
 	for (unsigned int i = 0; i < format->count; i++) {
 		struct value value = field_value(format->columns[i].field, event, &scratch);
 
@@ -353,6 +395,7 @@ static void table_event(struct format *format, const struct event *event, struct
 		}
 		cell_add(format, i, cell->data, cell->length, &left, out);
 	}
+	detail_write(format, event, row, out);
 	if (color)
 		buffer_text(out, COLOR_OFF);
 	buffer_byte(out, '\n');

@@ -41,7 +41,8 @@ struct command {
 	int (*run)(const struct command *command, int argc, char **argv);
 };
 
-extern const struct command command_trace, command_explain, command_replay, command_doctor;
+extern const struct command command_trace, command_who, command_explain, command_replay,
+	command_doctor;
 extern const struct command *const command_list[]; /* ended by NULL */
 
 /*

@@ -2,6 +2,7 @@
 #include "model/decode.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 #define ERRNO_MAX 4095
 #define PROTOCOL_TCP 6
 #define PROTOCOL_MPTCP 262
+#define STATE_MOST 12 /* TCP_NEW_SYN_RECV, net/tcp_states.h */
 
 struct cpu_state {
 	uint64_t newest;   /* highest number so far */
@@ -22,6 +24,7 @@ struct cpu_state {
 
 struct decoder {
 	decoder_handler handler;
+	decoder_observer observer;
 	void *context;
 	struct process_table *processes;
 	struct cpu_state *cpus;
@@ -33,9 +36,11 @@ struct decoder {
 	uint32_t uid;
 	bool user_cached;
 	bool started, ended;
+	unsigned int blocker_total; /* waiting for their call; the first ones are kept */
+	struct wire_blocker blockers[EVENT_BLOCKERS];
 };
 
-struct decoder *decoder_new(decoder_handler handler, void *context)
+struct decoder *decoder_new(decoder_handler handler, decoder_observer observer, void *context)
 {
 	struct decoder *decoder = calloc(1, sizeof(*decoder));
 
@@ -47,6 +52,7 @@ struct decoder *decoder_new(decoder_handler handler, void *context)
 		return NULL;
 	}
 	decoder->handler = handler;
+	decoder->observer = observer;
 	decoder->context = context;
 	return decoder;
 }
@@ -58,6 +64,16 @@ void decoder_free(struct decoder *decoder)
 	process_table_free(decoder->processes);
 	free(decoder->cpus);
 	free(decoder);
+}
+
+const struct process *decoder_process(const struct decoder *decoder, const struct process_key *key)
+{
+	return process_table_peek(decoder->processes, key);
+}
+
+const char *decoder_user(const struct decoder *decoder, uint32_t uid)
+{
+	return process_table_user(decoder->processes, uid);
 }
 
 const struct stream *decoder_stream(const struct decoder *decoder)
@@ -129,10 +145,29 @@ static const char *process_check(const struct wire_process *process)
 	return NULL;
 }
 
+static const char *family_check(uint8_t family)
+{
+	return family == 4 || family == 6 ? NULL : "an address family is neither 4 nor 6";
+}
+
+/* What was found in place, by no call that the stream tells of. */
+static const char *found_check(uint8_t family, uint8_t state, uint16_t port)
+{
+	if (!state || state > STATE_MOST)
+		return "a socket's state is unknown";
+	if (!port)
+		return "a socket that is to hold a port has none";
+	return family_check(family);
+}
+
 static const char *event_check(const struct wire_event *event)
 {
-	if (event->family != 4 && event->family != 6)
-		return "an address family is neither 4 nor 6";
+	const char *wrong = event->header.type == WIRE_SEED
+				    ? found_check(event->family, event->state, event->local_port)
+				    : family_check(event->family);
+
+	if (wrong)
+		return wrong;
 	/* Nobody knows how a socket from before the stream got its port. */
 	if (!event->trigger && event->header.type == WIRE_CALL)
 		return "a call has no trigger";
@@ -145,6 +180,11 @@ static const char *event_check(const struct wire_event *event)
 	return NULL;
 }
 
+static bool of_socket(const struct wire_header *header)
+{
+	return header->type >= WIRE_CALL && header->type <= WIRE_SEED;
+}
+
 static size_t type_size(uint16_t type)
 {
 	switch (type) {
@@ -153,6 +193,7 @@ static size_t type_size(uint16_t type)
 	case WIRE_CALL:
 	case WIRE_OUTCOME:
 	case WIRE_RELEASE:
+	case WIRE_SEED:
 		return sizeof(struct wire_event);
 	case WIRE_STREAM_START:
 		return sizeof(struct wire_stream_start);
@@ -162,18 +203,23 @@ static size_t type_size(uint16_t type)
 		return sizeof(struct wire_user);
 	case WIRE_STREAM_END:
 		return sizeof(struct wire_stream_end);
+	case WIRE_BLOCKER:
+		return sizeof(struct wire_blocker);
 	}
 	return 0;
 }
 
 static const char *content_check(const struct wire_header *header)
 {
+	const struct wire_blocker *blocker = (const struct wire_blocker *)header;
+
 	switch (header->type) {
 	case WIRE_PROCESS:
 		return process_check((const struct wire_process *)header);
 	case WIRE_CALL:
 	case WIRE_OUTCOME:
 	case WIRE_RELEASE:
+	case WIRE_SEED:
 		return event_check((const struct wire_event *)header);
 	case WIRE_STREAM_START:
 		return start_check((const struct wire_stream_start *)header);
@@ -182,6 +228,10 @@ static const char *content_check(const struct wire_header *header)
 				sizeof(((const struct wire_user *)header)->name)))
 			return "a user's name has no end";
 		break;
+	case WIRE_BLOCKER:
+		if (!terminated(blocker->comm, sizeof(blocker->comm)))
+			return "a process' name has no end";
+		return found_check(blocker->family, blocker->state, blocker->local_port);
 	}
 	return NULL;
 }
@@ -339,10 +389,38 @@ static void event_map(struct event *event, const struct wire_event *record)
 	}
 }
 
-static int socket_take(struct decoder *decoder, const struct wire_event *record)
+static void blocker_take(struct decoder *decoder, const struct wire_blocker *blocker)
+{
+	if (decoder->blocker_total < EVENT_BLOCKERS)
+		decoder->blockers[decoder->blocker_total] = *blocker;
+	if (decoder->blocker_total < UINT_MAX)
+		decoder->blocker_total++;
+}
+
+static void event_block(struct event *event, const struct decoder *decoder, unsigned int total)
+{
+	event->blockers = total ? decoder->blockers : NULL;
+	event->blocker_count = total < EVENT_BLOCKERS ? total : EVENT_BLOCKERS;
+	event->blocker_total = total;
+}
+
+/* `blockers`: how many came right before. */
+static int socket_take(struct decoder *decoder, const struct wire_event *record,
+		       unsigned int blockers)
 {
 	struct event event = {.socket = record};
+	bool nothing = record->header.type == WIRE_SEED && !record->socket;
 
+	if (decoder->observer && !nothing) {
+		int result = decoder->observer(decoder->context, record);
+
+		if (result < 0)
+			return result;
+	}
+	if (record->header.type == WIRE_SEED)
+		return 0;
+	if (record->header.type == WIRE_CALL)
+		event_block(&event, decoder, blockers);
 	event_map(&event, record);
 	if (!(record->flags & WIRE_NO_CLAIMANT)) {
 		struct process_key key = {
@@ -405,14 +483,14 @@ int decoder_record(struct decoder *decoder, const void *record, size_t size, con
 	const struct wire_header *header = record;
 	enum event_action action;
 	const char *wrong = record_check(decoder, header, size);
+	unsigned int blockers = decoder->blocker_total;
 	bool known;
 	int result;
 
 	if (!wrong && header->type == WIRE_STREAM_START)
 		return start_take(decoder, record);
 	known = !wrong && type_size(header->type);
-	if (!wrong && (header->type == WIRE_CALL || header->type == WIRE_OUTCOME ||
-		       header->type == WIRE_RELEASE)) {
+	if (!wrong && of_socket(header)) {
 		const struct wire_event *event = record;
 
 		known = !event->trigger || call_action(event, &action);
@@ -424,6 +502,7 @@ int decoder_record(struct decoder *decoder, const void *record, size_t size, con
 		return -EBADMSG;
 	}
 	if (from_kernel(header)) {
+		decoder->blocker_total = 0;
 		result = header_take(decoder, header);
 		if (result < 0)
 			return result;
@@ -438,7 +517,11 @@ int decoder_record(struct decoder *decoder, const void *record, size_t size, con
 	case WIRE_CALL:
 	case WIRE_OUTCOME:
 	case WIRE_RELEASE:
-		return socket_take(decoder, record);
+	case WIRE_SEED:
+		return socket_take(decoder, record, blockers);
+	case WIRE_BLOCKER:
+		blocker_take(decoder, record);
+		return 0;
 	case WIRE_CLOCK:
 		clock_take(decoder, record);
 		return 0;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Records in, events out. Pure: what comes out depends on the records alone.
- * A record may make no event (a process), or one; a gap before it makes another,
- * EVENT_LOST, first.
+ * A record may make no event (a process, a seed), or one; a gap before it makes
+ * another, EVENT_LOST, first. What stands in the way of a call (WIRE_BLOCKER) is part
+ * of the event of the next record of the kernel, if that is a WIRE_CALL; else nobody
+ * gets it.
  *
  * What is an error and what is not:
  * - A record that breaks the contract of wire.h is -EBADMSG, and changes nothing.
@@ -38,15 +40,25 @@ struct decoder_totals {
  * result stops the decoder and comes back from decoder_record(). */
 typedef int (*decoder_handler)(void *context, const struct event *event);
 
-/* NULL without memory. */
-struct decoder *decoder_new(decoder_handler handler, void *context);
+/* Called for each record of a socket (WIRE_CALL, WIRE_OUTCOME, WIRE_RELEASE, WIRE_SEED)
+ * once it was found to be well-formed and of a known kind, before the event that it
+ * makes: for whoever keeps account of the sockets. A seed makes no event. The result
+ * is as the handler's. */
+typedef int (*decoder_observer)(void *context, const struct wire_event *record);
+
+/* `observer` may be NULL. NULL without memory. */
+struct decoder *decoder_new(decoder_handler handler, decoder_observer observer, void *context);
 void decoder_free(struct decoder *decoder);
 
-/* One record of `size` bytes, 8-aligned. 0, the handler's error, -ENOMEM, or
+/* One record of `size` bytes, 8-aligned. 0, the handler's or observer's error, -ENOMEM, or
  * -EBADMSG when it is not a well-formed record: *why then says what is wrong
  * with it, a constant text. The first record must be WIRE_STREAM_START, and
  * none may follow WIRE_STREAM_END. */
 int decoder_record(struct decoder *decoder, const void *record, size_t size, const char **why);
+
+/* What the stream told of processes and users so far. NULL: nothing. */
+const struct process *decoder_process(const struct decoder *decoder, const struct process_key *key);
+const char *decoder_user(const struct decoder *decoder, uint32_t uid);
 
 const struct stream *decoder_stream(const struct decoder *decoder);
 

@@ -31,3 +31,13 @@ const char *event_outcome_name(enum event_outcome outcome)
 	}
 	return "unknown";
 }
+
+const char *trigger_name(unsigned int trigger)
+{
+	static const char *const names[] = {
+		[WIRE_BIND] = "bind", [WIRE_CONNECT] = "connect", [WIRE_LISTEN] = "listen",
+		[WIRE_SEND] = "send", [WIRE_SUBFLOW] = "subflow",
+	};
+
+	return trigger < sizeof(names) / sizeof(names[0]) ? names[trigger] : NULL;
+}

@@ -53,6 +53,12 @@ static inline int64_t stream_wall_time(const struct stream *stream, uint64_t tim
 	return (int64_t)((uint64_t)offset + time);
 }
 
+#define EVENT_BLOCKERS 64
+
+struct blocked;
+struct lease_process;
+struct ledger_totals;
+
 struct event {
 	enum event_action action;
 	enum event_outcome outcome;
@@ -67,9 +73,21 @@ struct event {
 	 * and comm still stand in `socket` unless WIRE_NO_CLAIMANT is set). */
 	const struct process *process;
 	const char *user; /* name of socket->uid, NULL: unknown */
+	/* Of a WIRE_CALL: the WIRE_BLOCKER records that came right before it. */
+	const struct wire_blocker *blockers;
+	unsigned int blocker_count; /* of `blockers`: at most EVENT_BLOCKERS */
+	unsigned int blocker_total; /* how many came */
+	/* What the ledger makes of the event; the decoder leaves it out. */
+	const struct blocked *blocked;	    /* of a failure for want of a port, else NULL */
+	const struct lease_process *holder; /* EVENT_RELEASED without a claimant: a process
+					     * that had the socket open; NULL: not known */
+	uint64_t lingered;		    /* EVENT_RELEASED: of `duration`, ns in TIME_WAIT;
+					     * 0: none, or not known */
+	const struct ledger_totals *ledger; /* EVENT_END; NULL: there is no ledger */
 };
 
 const char *event_action_name(enum event_action action); /* ECS: "bound-socket" */
 const char *event_outcome_name(enum event_outcome outcome);
+const char *trigger_name(unsigned int trigger); /* enum wire_trigger; NULL: none of them */
 
 #endif

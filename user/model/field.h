@@ -21,6 +21,26 @@ enum value_kind {
 	VALUE_TEXTS,   /* hostile bytes, each text ended by a NUL */
 	VALUE_TOKENS,  /* array of VALUE_TOKEN */
 	VALUE_RANGE,   /* two numbers: [low,high], "low-high" */
+	VALUE_OBJECTS, /* array of objects; where there are none, a summary */
+};
+
+struct value;
+struct field_scratch;
+
+/* A member of an object in a VALUE_OBJECTS. `path` has one dot at most; those of one
+ * object stand together. VALUE_OBJECTS has none of its kind in it. */
+struct member {
+	const char *path;
+	struct value (*get)(const struct event *event, unsigned int index,
+			    struct field_scratch *scratch);
+};
+
+struct object_list {
+	const struct member *members;
+	unsigned int member_count;
+	unsigned int (*count)(const struct event *event);
+	/* Hostile bytes, MESSAGE_MAX at most, no NUL; returns the length. */
+	size_t (*summary)(const struct event *event, char *out);
 };
 
 struct value {
@@ -45,6 +65,10 @@ struct value {
 		struct {
 			uint16_t low, high;
 		} range;
+		struct {
+			const struct object_list *list;
+			const struct event *event;
+		} objects;
 	};
 };
 

@@ -139,13 +139,7 @@ static bool chosen(const struct event *event)
 
 GET(trigger)
 {
-	static const char *const names[] = {
-		[WIRE_BIND] = "bind", [WIRE_CONNECT] = "connect", [WIRE_LISTEN] = "listen",
-		[WIRE_SEND] = "send", [WIRE_SUBFLOW] = "subflow",
-	};
-	uint8_t trigger = event->socket->trigger;
-
-	return token(trigger < sizeof(names) / sizeof(names[0]) ? names[trigger] : NULL);
+	return token(trigger_name(event->socket->trigger));
 }
 
 GET(origin)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "model/coverage.h"
 #include "model/field_get.h"
+#include "model/ledger.h"
 #include "model/message.h"
 #include "model/text.h"
 
@@ -161,6 +162,11 @@ GET(total_skipped)
 {
 	/* this kernel does not count it */
 	return event->end->skipped == UINT64_MAX ? null() : number(event->end->skipped);
+}
+
+GET(total_evicted)
+{
+	return event->ledger ? number(event->ledger->evicted) : null();
 }
 
 GET(lost_count)

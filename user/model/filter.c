@@ -62,6 +62,13 @@ static bool cgroups_match(const struct text_list *cgroups, const struct process 
 	return false;
 }
 
+static bool pids_match(const struct number_list *pids, const struct event *event)
+{
+	return number_list_has(pids, event->socket->pid) ||
+	       (event->process && event->process->root &&
+		number_list_has(pids, event->process->root));
+}
+
 /* Conditions about the claimant: nobody's zeros must not pass for root's. */
 static bool claimant_matches(const struct filter *filter, const struct event *event)
 {
@@ -71,7 +78,7 @@ static bool claimant_matches(const struct filter *filter, const struct event *ev
 		return true;
 	if (socket->flags & WIRE_NO_CLAIMANT)
 		return false;
-	if (filter->pids && !number_list_has(filter->pids, socket->pid))
+	if (filter->pids && !pids_match(filter->pids, event))
 		return false;
 	if (filter->uids && !number_list_has(filter->uids, socket->uid))
 		return false;

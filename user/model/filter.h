@@ -16,7 +16,8 @@
 struct filter {
 	struct port_set *ports;	  /* the local port, or the one that a failed bind asked
 				 * for; NULL: any, also below */
-	struct number_list *pids; /* thread groups */
+	struct number_list *pids; /* thread groups; and what descends from them, as far as the
+				   * stream tells (wire_process.root) */
 	struct number_list *uids;
 	struct number_list *netns;     /* inode numbers */
 	struct number_list *protocols; /* IPPROTO_*; MPTCP's subflows match TCP and MPTCP */
@@ -55,8 +56,9 @@ option_setter filter_set_triggers;
 #define FILTER_OPTIONS(type, member)                                                               \
 	OPTION("port", 'p', "PORTS", "only these local ports: 80, 8000-8010, or a list of these",  \
 	       filter_set_ports, type, member.ports),                                              \
-		OPTION("pid", 'P', "PID", "only claims of these processes", filter_set_pids, type, \
-		       member.pids),                                                               \
+		OPTION("pid", 'P', "PID",                                                          \
+		       "only claims of these processes and of their descendants", filter_set_pids, \
+		       type, member.pids),                                                         \
 		OPTION("comm", 'c', "NAME",                                                        \
 		       "only processes of this name, or threads of this name; may be repeated",    \
 		       filter_set_comms, type, member.comms),                                      \

@@ -127,14 +127,10 @@ struct trigger_taker {
 
 static int trigger_take(const char *part, void *context)
 {
-	static const char *const names[] = {
-		[WIRE_BIND] = "bind", [WIRE_CONNECT] = "connect", [WIRE_LISTEN] = "listen",
-		[WIRE_SEND] = "send", [WIRE_SUBFLOW] = "subflow",
-	};
 	struct trigger_taker *taker = context;
 
-	for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (names[i] && !strcmp(part, names[i])) {
+	for (unsigned int i = WIRE_BIND; i <= WIRE_SUBFLOW; i++) {
+		if (!strcmp(part, trigger_name(i))) {
 			taker->triggers |= 1u << i;
 			return 0;
 		}

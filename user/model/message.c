@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "model/blocked.h"
 #include "model/classify.h"
 #include "model/text.h"
 
@@ -157,6 +158,49 @@ static char *put_path(char *out, const struct wire_event *socket)
 	return out;
 }
 
+/* "870ns", "12.3ms", "5.2s", "12m03s", "5h02m", "3d04h" */
+static char *put_duration(char *out, uint64_t ns)
+{
+	static const struct {
+		uint64_t below, unit;
+		const char *name;
+	} small[] = {
+		{1000000, 1000, "us"},
+		{1000000000, 1000000, "ms"},
+		{60000000000, 1000000000, "s"},
+	};
+	static const struct {
+		uint64_t below, unit, part;
+		char name, part_name;
+	} large[] = {
+		{3600, 60, 1, 'm', 's'},
+		{172800, 3600, 60, 'h', 'm'},
+		{UINT64_MAX, 86400, 3600, 'd', 'h'},
+	};
+	uint64_t seconds = ns / 1000000000;
+	size_t i;
+
+	if (ns < 1000)
+		return put(text_unsigned(out, ns), "ns");
+	for (i = 0; i < sizeof(small) / sizeof(small[0]); i++) {
+		uint64_t unit = small[i].unit;
+
+		if (ns >= small[i].below)
+			continue;
+		out = text_unsigned(out, ns / unit);
+		*out++ = '.';
+		out = text_digits(out, (uint32_t)(ns % unit / (unit / 10)), 1);
+		return put(out, small[i].name);
+	}
+	for (i = 0; seconds >= large[i].below;)
+		i++;
+	out = text_unsigned(out, seconds / large[i].unit);
+	*out++ = large[i].name;
+	out = text_digits(out, (uint32_t)(seconds % large[i].unit / large[i].part), 2);
+	*out++ = large[i].part_name;
+	return out;
+}
+
 static char *put_bind(char *out, const struct wire_event *socket)
 {
 	out = put(out, socket->error ? " could not bind " : " bound ");
@@ -171,8 +215,19 @@ static char *put_bind(char *out, const struct wire_event *socket)
 	return out;
 }
 
-static char *put_release(char *out, const struct wire_event *socket)
+/* "held 1m38s", "held 2m38s, 60.0s of it TIME_WAIT" */
+static char *put_held(char *out, const struct event *event)
 {
+	out = put_duration(put(out, "held "), event->socket->duration);
+	if (event->lingered)
+		out = put(put_duration(put(out, ", "), event->lingered), " of it TIME_WAIT");
+	return out;
+}
+
+static char *put_release(char *out, const struct event *event)
+{
+	const struct wire_event *socket = event->socket;
+
 	out = put(out, " released ");
 	out = put_protocol(out, socket);
 	*out++ = ' ';
@@ -180,7 +235,69 @@ static char *put_release(char *out, const struct wire_event *socket)
 	if (socket->flags & WIRE_TIME_WAIT)
 		out = put(out, socket->flags & WIRE_TIME_WAIT_OVER ? " from TIME_WAIT"
 								   : " into TIME_WAIT");
+	return socket->duration ? put_held(put(out, ", "), event) : out;
+}
+
+static char *put_process(char *out, const struct lease_process *process)
+{
+	if (!process->key.pid)
+		return put(out, "an unknown process");
+	out = put_bounded(out, process->comm, WIRE_COMM);
+	*out++ = '[';
+	out = text_unsigned(out, process->key.pid);
+	*out++ = ']';
 	return out;
+}
+
+/* The address only where it is not the one that was wanted. */
+static bool address_wanted(const struct wire_event *failure, const struct blocked_entry *entry)
+{
+	return entry->family == failure->family &&
+	       !memcmp(entry->local,
+		       failure->trigger == WIRE_BIND ? failure->other : failure->local,
+		       sizeof(entry->local));
+}
+
+/* "nginx[812] (listen, 3.2s)", "ab[77] (28231 ports, 12.3s)" */
+static char *put_blocked_entry(char *out, const struct event *event,
+			       const struct blocked_entry *entry)
+{
+	out = put(put_process(out, &entry->process), " (");
+	if (entry->state) {
+		out = put(out, entry->state);
+		if (!address_wanted(event->socket, entry))
+			out = text_endpoint(put(out, " on "), entry->local, entry->family,
+					    entry->local_port);
+		if (entry->other_port)
+			out = text_endpoint(put(out, " to "), entry->other, entry->family,
+					    entry->other_port);
+	} else {
+		out = text_unsigned(out, entry->ports);
+		out = put(out, entry->ports == 1 ? " port" : " ports");
+	}
+	if (entry->expires)
+		out = put(put_duration(put(out, ", "), entry->expires), " left");
+	else if (entry->since && entry->since < event->blocked->time)
+		out = put_duration(put(out, ", "), event->blocked->time - entry->since);
+	if (entry->holder.key.pid)
+		out = put_process(put(out, ", open in "), &entry->holder);
+	*out++ = ')';
+	return out;
+}
+
+size_t message_blocked(const struct event *event, char *start)
+{
+	const struct blocked *blocked = event->blocked;
+	char *out = start;
+
+	if (!blocked || !blocked->count)
+		return 0;
+	out = put_blocked_entry(out, event, &blocked->entries[0]);
+	if (blocked->total > 1 || blocked->unlisted) {
+		out = text_unsigned(put(out, " +"), blocked->total - 1);
+		out = put(out, blocked->unlisted ? " or more" : " more");
+	}
+	return (size_t)(out - start);
 }
 
 static char *put_socket_event(char *out, const struct event *event)
@@ -199,7 +316,7 @@ static char *put_socket_event(char *out, const struct event *event)
 		out = put_local(out, socket);
 		break;
 	case EVENT_RELEASED:
-		out = put_release(out, socket);
+		out = put_release(out, event);
 		break;
 	default:
 		if (event->action == EVENT_AUTOBOUND)
@@ -219,6 +336,10 @@ static char *put_socket_event(char *out, const struct event *event)
 	}
 	if (socket->error)
 		out = put_error(put(out, ": "), socket->error);
+	if (event->blocked && event->blocked->count) {
+		out = put(out, ", held by ");
+		out += message_blocked(event, out);
+	}
 	return out;
 }
 
@@ -297,49 +418,6 @@ size_t message_remote(const struct event *event, char *out)
 			out);
 }
 
-/* "870ns", "12.3ms", "5.2s", "12m03s", "5h02m", "3d04h" */
-static char *put_duration(char *out, uint64_t ns)
-{
-	static const struct {
-		uint64_t below, unit;
-		const char *name;
-	} small[] = {
-		{1000000, 1000, "us"},
-		{1000000000, 1000000, "ms"},
-		{60000000000, 1000000000, "s"},
-	};
-	static const struct {
-		uint64_t below, unit, part;
-		char name, part_name;
-	} large[] = {
-		{3600, 60, 1, 'm', 's'},
-		{172800, 3600, 60, 'h', 'm'},
-		{UINT64_MAX, 86400, 3600, 'd', 'h'},
-	};
-	uint64_t seconds = ns / 1000000000;
-	size_t i;
-
-	if (ns < 1000)
-		return put(text_unsigned(out, ns), "ns");
-	for (i = 0; i < sizeof(small) / sizeof(small[0]); i++) {
-		uint64_t unit = small[i].unit;
-
-		if (ns >= small[i].below)
-			continue;
-		out = text_unsigned(out, ns / unit);
-		*out++ = '.';
-		out = text_digits(out, (uint32_t)(ns % unit / (unit / 10)), 1);
-		return put(out, small[i].name);
-	}
-	for (i = 0; seconds >= large[i].below;)
-		i++;
-	out = text_unsigned(out, seconds / large[i].unit);
-	*out++ = large[i].name;
-	out = text_digits(out, (uint32_t)(seconds % large[i].unit / large[i].part), 2);
-	*out++ = large[i].part_name;
-	return out;
-}
-
 size_t message_result(const struct event *event, char *start)
 {
 	const struct wire_event *socket = event->socket;
@@ -350,11 +428,8 @@ size_t message_result(const struct event *event, char *start)
 	} else if (socket->flags & WIRE_ABORTED) {
 		out = put(out, "gave up");
 	} else if (event->action == EVENT_RELEASED) {
-		if (socket->duration)
-			out = put_duration(put(out, "held "), socket->duration);
-		else
-			out = put(out, "ok");
-		if (socket->flags & WIRE_TIME_WAIT)
+		out = socket->duration ? put_held(out, event) : put(out, "ok");
+		if (socket->flags & WIRE_TIME_WAIT && !event->lingered)
 			out = put(out, socket->flags & WIRE_TIME_WAIT_OVER ? " TW end" : " TW");
 	} else if (event->action == EVENT_ESTABLISHED && socket->duration) {
 		out = put_duration(out, socket->duration);

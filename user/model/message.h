@@ -19,7 +19,9 @@ size_t message_protocol(const struct event *event, char *out); /* "tcp", "mptcp"
 size_t message_local(const struct event *event, char *out);    /* where it is, or wanted to be */
 size_t message_remote(const struct event *event, char *out);
 size_t message_result(const struct event *event, char *out); /* "ok", "EADDRINUSE", "12.3ms" */
-size_t message_class(const struct event *event, char *out);  /* "user postgresql" */
+/* The first of what stood in the way of a failed call, and how many more did. */
+size_t message_blocked(const struct event *event, char *out);
+size_t message_class(const struct event *event, char *out); /* "user postgresql" */
 
 /* What the events' fields and words have in common. */
 

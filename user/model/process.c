@@ -130,6 +130,7 @@ static struct process_entry *entry_new(const struct wire_process *record)
 	process->parent_start = record->parent_start;
 	process->namespace_pid = record->namespace_pid;
 	process->parent_pid = record->parent_pid;
+	process->root = record->root;
 	process->uid = record->uid;
 	process->gid = record->gid;
 	process->flags = record->flags;
@@ -201,6 +202,15 @@ const struct process *process_table_find(struct process_table *table, const stru
 	DL_APPEND(table->order, entry);
 	table->recent = entry;
 	return &entry->process;
+}
+
+const struct process *process_table_peek(const struct process_table *table,
+					 const struct process_key *key)
+{
+	const struct process_entry *entry;
+
+	HASH_FIND(hh, table->entries, key, sizeof(*key), entry);
+	return entry ? &entry->process : NULL;
 }
 
 int process_table_name_user(struct process_table *table, uint32_t uid, const char *name)

@@ -34,6 +34,7 @@ struct process {
 	uint64_t parent_start;
 	uint32_t namespace_pid;
 	uint32_t parent_pid;
+	uint32_t root; /* as in the record */
 	uint32_t uid;
 	uint32_t gid;
 	uint32_t flags; /* enum wire_process_flag */
@@ -64,6 +65,11 @@ int process_table_add(struct process_table *table, const struct wire_process *re
 /* Owned by the table, valid until the next call of process_table_add(). NULL:
  * unknown. Counts as a use. */
 const struct process *process_table_find(struct process_table *table,
+					 const struct process_key *key);
+
+/* The same, but not counted as a use: whoever asks from outside of the stream must not
+ * change what becomes of it. */
+const struct process *process_table_peek(const struct process_table *table,
 					 const struct process_key *key);
 
 /* Names of user ids. `name` is copied. */

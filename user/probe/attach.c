@@ -19,10 +19,13 @@
 #include "model/coverage.h"
 #include "probe/feature.h"
 #include "probe/hook.h"
+#include "probe/iterate.h"
+#include "probe/kernel_filter.h"
 #include "probe/object.h"
 #include "probe/place.h"
 
 #define HOOKS_MAX 64
+#define SNAPSHOT_PASSES 8 /* at most; on a quiet machine two */
 
 /* A tier that cannot see these is none. */
 #define C_NEEDED                                                                                   \
@@ -41,6 +44,7 @@ struct probe {
 	struct bpf_object *object;
 	struct bpf_map *ring, *counters, *tree;
 	struct shared *shared;
+	struct config knobs;
 	const struct cpu_counters *per_cpu;
 	size_t cpus;
 	struct bpf_link *links[HOOKS_MAX];
@@ -161,12 +165,40 @@ static bool kernel_has_sctp(const struct places *places, enum wire_tier tier)
 				   "sctp", "sctp_put_port");
 }
 
+/*
+ * Memory only for what is in use, where that is safe: everywhere since 6.1, which has an
+ * allocator for it; before, in programs that run where the kernel may allocate. These are
+ * the fentry tier's (kernel/bpf/verifier.c, check_map_prog_compatibility(): tracing
+ * programs are not among those warned of). The other tiers have to do with less then.
+ */
+static void maps_size(struct probe *probe, const struct places *places, bool releases)
+{
+	static const struct {
+		const char *name;
+		uint32_t preallocated; /* entries, where all of the memory is taken at once */
+	} sizes[] = {
+		{"sockets", CONFIG_SOCKETS / 4},
+		{"time_waits", CONFIG_TIME_WAIT / 4},
+	};
+	bool grows = kernel_has_map_allocator(places->btf) || probe->tier == WIRE_TIER_FENTRY;
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(probe->object, sizes[i].name);
+
+		if (grows)
+			bpf_map__set_map_flags(map, BPF_F_NO_PREALLOC);
+		else
+			bpf_map__set_max_entries(map, sizes[i].preallocated);
+	}
+	if (probe->tier == WIRE_TIER_TRACEPOINT || !releases)
+		bpf_map__set_max_entries(bpf_object__find_map_by_name(probe->object, "time_waits"),
+					 1);
+}
+
 static void maps_configure(struct probe *probe, const struct places *places,
 			   const struct probe_options *options)
 {
 	struct bpf_map *config = bpf_object__find_map_by_name(probe->object, ".rodata");
-	struct bpf_map *sockets = bpf_object__find_map_by_name(probe->object, "sockets");
-	struct bpf_map *time_waits = bpf_object__find_map_by_name(probe->object, "time_waits");
 	struct config *knobs;
 	size_t size = 0;
 
@@ -178,29 +210,28 @@ static void maps_configure(struct probe *probe, const struct places *places,
 	bpf_map__set_max_entries(probe->counters, probe->cpus);
 	if (!options->tree)
 		bpf_map__set_max_entries(probe->tree, 1);
-	if (probe->tier == WIRE_TIER_TRACEPOINT || !options->releases)
-		bpf_map__set_max_entries(time_waits, 1);
-	if (kernel_has_map_allocator(places->btf)) {
-		bpf_map__set_map_flags(sockets, BPF_F_NO_PREALLOC);
-		bpf_map__set_map_flags(time_waits, BPF_F_NO_PREALLOC);
-	}
+	maps_size(probe, places, options->releases);
 	knobs = (struct config *)bpf_map__initial_value(config, &size);
 	knobs->fetch = probe->fetch;
 	knobs->releases = options->releases;
+	knobs->ledger = options->ledger;
 	knobs->tree = options->tree;
 	knobs->sctp = kernel_has_sctp(places, probe->tier);
 	knobs->time_wait = probe->tier != WIRE_TIER_TRACEPOINT;
+	kernel_filter_configure(probe->object, knobs, options->filter, options->hold_back);
+	probe->knobs = *knobs;
 }
 
-static bool hook_wanted(const struct hook *hook, const struct places *places, enum wire_tier tier,
-			bool tree)
+static bool hook_wanted(const struct hook *hook, const struct places *places,
+			const struct probe *probe)
 {
 	if (hook->unless && kernel_has_function(places, hook->unless))
 		return false;
 	if (hook->before && !kernel_has_function(places, hook->target) &&
 	    kernel_has_function(places, hook->before))
 		return false;
-	return hook->tiers ? hook->tiers >> tier & 1 : tree;
+	return hook->tiers ? hook->tiers >> probe->tier & 1
+			   : probe->knobs.tree || probe->knobs.follow;
 }
 
 /* A program whose function is missing cannot even be loaded. */
@@ -294,7 +325,12 @@ static int places_open(struct places *places, enum wire_tier tier, struct probe_
 	return 0;
 }
 
-static void programs_choose(const struct probe *probe, const struct places *places, bool tree)
+static void program_want(const struct probe *probe, const char *name)
+{
+	bpf_program__set_autoload(bpf_object__find_program_by_name(probe->object, name), true);
+}
+
+static void programs_choose(const struct probe *probe, const struct places *places)
 {
 	struct bpf_program *program;
 
@@ -303,33 +339,36 @@ static void programs_choose(const struct probe *probe, const struct places *plac
 	for (unsigned int i = 0; i < hook_count; i++) {
 		const struct hook *hook = &hook_table[i];
 
-		if (hook_wanted(hook, places, probe->tier, tree) && hook_possible(hook, places))
-			bpf_program__set_autoload(
-				bpf_object__find_program_by_name(probe->object, hook->program),
-				true);
+		if (hook_wanted(hook, places, probe) && hook_possible(hook, places))
+			program_want(probe, hook->program);
 	}
-	bpf_program__set_autoload(
-		bpf_object__find_program_by_name(probe->object, "snapshot_sockets"), true);
+	program_want(probe, "snapshot_sockets");
+	if (probe->knobs.follow)
+		program_want(probe, "snapshot_followed");
 }
 
 /* The hooks of a tier, loaded and attached; the report is filled in either way. */
-static int tier_attach(struct probe *probe, const struct places *places, bool tree,
-		       struct probe_failure *failure)
+static int tier_attach(struct probe *probe, const struct places *places,
+		       const struct filter *filter, struct probe_failure *failure)
 {
 	int error;
 
-	programs_choose(probe, places, tree);
+	programs_choose(probe, places);
 	error = bpf_object__load(probe->object);
 	if (error)
 		return failure_set(failure, error,
 				   "the kernel refused to load the programs of the %s tier (%s)",
 				   tier_name(probe->tier), strerror(-error));
+	error = kernel_filter_fill(probe->object, &probe->knobs, filter);
+	if (error)
+		return failure_set(failure, error, "cannot hand the filter to the kernel (%s)",
+				   strerror(-error));
 
 	for (unsigned int i = hook_count; i-- > 0;) {
 		const struct hook *hook = &hook_table[i];
 		struct hook_report *line = &probe->report[probe->hooks];
 
-		if (!hook_wanted(hook, places, probe->tier, tree))
+		if (!hook_wanted(hook, places, probe))
 			continue;
 		*line = (struct hook_report){
 			.program = hook->program, .hook = hook->target, .coverage = hook->coverage};
@@ -355,6 +394,10 @@ static int tier_attach(struct probe *probe, const struct places *places, bool tr
 					   hook->target, strerror(-line->error),
 					   tier_name(probe->tier));
 	}
+	error = probe->knobs.follow ? kernel_filter_follow(probe->object) : 0;
+	if (error)
+		return failure_set(failure, error, "cannot list the processes (%s)",
+				   strerror(-error));
 	return 0;
 }
 
@@ -405,7 +448,7 @@ static struct probe *tier_open(enum wire_tier tier, const struct probe_options *
 	error = places_open(&places, tier, failure);
 	if (!error) {
 		maps_configure(probe, &places, options);
-		error = tier_attach(probe, &places, options->tree, failure);
+		error = tier_attach(probe, &places, options->filter, failure);
 	}
 	places_close(&places);
 	if (error || memory_map(probe, failure)) {
@@ -499,28 +542,18 @@ bool probe_fetch(const struct probe *probe)
 
 int probe_snapshot(struct probe *probe)
 {
-	struct bpf_program *program =
+	const struct bpf_program *program =
 		bpf_object__find_program_by_name(probe->object, "snapshot_sockets");
-	struct bpf_link *link = bpf_program__attach_iter(program, NULL);
-	char nothing[4096];
-	ssize_t length;
-	int fd, error = 0;
+	ssize_t found;
 
-	if (!link)
-		return -errno;
-	fd = bpf_iter_create(bpf_link__fd(link));
-	if (fd < 0) {
-		error = -errno;
-	} else {
-		do
-			length = read(fd, nothing, sizeof(nothing));
-		while (length > 0 || (length < 0 && (errno == EINTR || errno == EAGAIN)));
-		if (length < 0)
-			error = -errno;
-		close(fd);
+	/* A socket that is handed to a process behind which the walk has passed is found by
+	 * the next one. */
+	for (int i = 0; i < SNAPSHOT_PASSES; i++) {
+		found = program_iterate(program);
+		if (found <= 0)
+			return (int)found;
 	}
-	bpf_link__destroy(link);
-	return error;
+	return 0;
 }
 
 int probe_tree_add(struct probe *probe, uint32_t pid)

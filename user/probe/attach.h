@@ -12,13 +12,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct filter; /* model/filter.h */
 struct probe;
 
 struct probe_options {
 	enum wire_tier tier; /* 0: the best that attaches */
 	uint64_t ring_bytes; /* a power of two, at least a page; 0: the default */
 	bool releases;	     /* send WIRE_RELEASE */
+	bool ledger;	     /* send WIRE_SEED for each socket that is there, unless `tree` */
 	bool tree;	     /* only processes given to probe_tree_add() and theirs */
+	/* Its processes (--pid) are followed: the records of their descendants name them.
+	 * NULL: nobody's. Read by probe_open() only. */
+	const struct filter *filter;
+	bool hold_back; /* what it drops is not sent; not with `ledger` */
 };
 
 /* One line of the report. */
@@ -49,7 +55,8 @@ volatile uint32_t *probe_reader_asleep(const struct probe *probe);
 /* Whether sequence numbers can be had (5.12). */
 bool probe_fetch(const struct probe *probe);
 
-/* Notes the sockets that had a port already. Call once, after probe_open().
+/* Notes the sockets that had a port already, and sends them. Call once, after
+ * probe_open(). A reader that drains the ring meanwhile keeps it from filling up.
  * Negative errno. */
 int probe_snapshot(struct probe *probe);
 

@@ -20,6 +20,7 @@
 #include <uthash.h>
 
 #include "probe/backlog.h"
+#include "probe/blocker.h"
 #include "probe/reader.h"
 
 #define DRAIN_LIMIT 16384
@@ -38,6 +39,7 @@ struct session {
 	struct probe *probe;
 	struct backlog *backlog;
 	struct reader *reader;
+	struct blocker_finder *finder; /* NULL: without a ledger */
 	ring_handler handler;
 	void *context;
 	int epoll;
@@ -161,6 +163,11 @@ static int user_send(struct session *session, uint32_t uid)
 	return session_send(session, &record.header, WIRE_USER, sizeof(record));
 }
 
+static int blocker_send(void *context, struct wire_blocker *blocker)
+{
+	return session_send(context, &blocker->header, WIRE_BLOCKER, sizeof(*blocker));
+}
+
 static int session_record(void *context, void *bytes, size_t size)
 {
 	struct session *session = context;
@@ -169,11 +176,13 @@ static int session_record(void *context, void *bytes, size_t size)
 
 	/* With all of them: the first one of a process may be lost. */
 	if (header->type == WIRE_CALL || header->type == WIRE_OUTCOME ||
-	    header->type == WIRE_RELEASE) {
+	    header->type == WIRE_RELEASE || header->type == WIRE_SEED) {
 		const struct wire_event *event = bytes;
 
 		if (!(event->flags & WIRE_NO_CLAIMANT))
 			error = user_send(session, event->uid);
+		if (!error && session->finder && header->type == WIRE_CALL && event->error)
+			error = blocker_find(session->finder, event, blocker_send, session);
 	}
 	return error ? error : session->handler(session->context, bytes, size);
 }
@@ -195,6 +204,11 @@ struct session *session_open(const struct probe_options *options, ring_handler h
 	if (!session->probe)
 		goto fail;
 	session->backlog = backlog_new(BACKLOG_BYTES);
+	if (options->ledger) {
+		session->finder = blocker_finder_new();
+		if (!session->finder)
+			goto fail;
+	}
 	session->epoll = epoll_create1(EPOLL_CLOEXEC);
 	session->clock = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (!session->backlog || session->epoll < 0 || session->clock < 0 ||
@@ -322,6 +336,7 @@ void session_close(struct session *session)
 		close(session->epoll);
 	if (session->clock >= 0)
 		close(session->clock);
+	blocker_finder_free(session->finder);
 	backlog_free(session->backlog);
 	probe_close(session->probe);
 	free(session);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "model/blocked.h"
 #include "model/decode.h"
 
 #define WIDTH_FALLBACK 80
@@ -19,6 +20,10 @@ struct pipeline {
 	struct format *format;
 	struct decoder *decoder;
 	struct output *output;
+	struct ledger *ledger; /* NULL: --no-ledger */
+	struct former_listeners *former;
+	struct lease_process holder; /* of the newest release; pid 0: see struct event */
+	uint64_t lingered;
 	bool started, done;
 	struct totals totals;
 };
@@ -127,6 +132,64 @@ void pipeline_options_free(struct pipeline_options *options)
 	filter_free(&options->filter);
 }
 
+static int pipeline_release(struct pipeline *pipeline, const struct wire_event *release)
+{
+	const struct lease *lease;
+	struct lease closed;
+	int error;
+
+	pipeline->holder.key.pid = 0;
+	if (release->flags & WIRE_NO_CLAIMANT) {
+		lease = ledger_socket(pipeline->ledger, release->socket);
+		if (lease)
+			pipeline->holder = lease->holder;
+	}
+	error = ledger_record(pipeline->ledger, release, &closed, &pipeline->lingered);
+	if (error)
+		return error;
+	former_listeners_add(pipeline->former, &closed);
+	if (release->flags & WIRE_NO_CLAIMANT && !pipeline->holder.key.pid)
+		pipeline->holder = closed.holder; /* it was in TIME_WAIT */
+	return 0;
+}
+
+/* Before the record's event. */
+static int pipeline_observe(void *context, const struct wire_event *record)
+{
+	struct pipeline *pipeline = context;
+
+	if (record->header.type == WIRE_RELEASE)
+		return pipeline_release(pipeline, record);
+	return ledger_record(pipeline->ledger, record, NULL, NULL);
+}
+
+/* With what the ledger has to say of it. */
+static void pipeline_render(struct pipeline *pipeline, const struct event *event)
+{
+	struct ledger_totals totals;
+	struct event explained;
+	struct blocked blocked;
+
+	if (event->socket && event->socket->error && blocked_applies(event->socket)) {
+		blocked_find(&blocked, pipeline->ledger, pipeline->former, event);
+		explained = *event;
+		explained.blocked = &blocked;
+		event = &explained;
+	} else if (event->action == EVENT_RELEASED &&
+		   (pipeline->lingered || pipeline->holder.key.pid)) {
+		explained = *event;
+		explained.lingered = pipeline->lingered;
+		explained.holder = pipeline->holder.key.pid ? &pipeline->holder : NULL;
+		event = &explained;
+	} else if (event->action == EVENT_END && pipeline->ledger) {
+		ledger_totals(pipeline->ledger, &totals);
+		explained = *event;
+		explained.ledger = &totals;
+		event = &explained;
+	}
+	pipeline->ops->event(pipeline->format, event, &pipeline->output->pending);
+}
+
 static int pipeline_event(void *context, const struct event *event)
 {
 	struct pipeline *pipeline = context;
@@ -143,7 +206,7 @@ static int pipeline_event(void *context, const struct event *event)
 		pipeline->totals.filtered++;
 		return 0;
 	}
-	pipeline->ops->event(pipeline->format, event, &pipeline->output->pending);
+	pipeline_render(pipeline, event);
 	/* Events of the stream about itself are neither claims nor counted by --count. */
 	if (event->socket && ++pipeline->totals.delivered == pipeline->options->count)
 		pipeline->done = true;
@@ -167,9 +230,15 @@ struct pipeline *pipeline_new(const struct pipeline_options *options, struct out
 	pipeline->options = options;
 	pipeline->output = output;
 	pipeline->ops = options->format ? options->format : &format_table;
-	pipeline->decoder = decoder_new(pipeline_event, pipeline);
+	pipeline->decoder =
+		decoder_new(pipeline_event, options->no_ledger ? NULL : pipeline_observe, pipeline);
 	pipeline->format = pipeline->ops->open(&shape);
-	if (!pipeline->decoder || !pipeline->format) {
+	if (!options->no_ledger) {
+		pipeline->ledger = ledger_new(PIPELINE_LEASES);
+		pipeline->former = former_listeners_new();
+	}
+	if (!pipeline->decoder || !pipeline->format ||
+	    (!options->no_ledger && (!pipeline->ledger || !pipeline->former))) {
 		pipeline_free(pipeline);
 		return NULL;
 	}
@@ -183,6 +252,8 @@ void pipeline_free(struct pipeline *pipeline)
 	if (pipeline->format)
 		pipeline->ops->close(pipeline->format);
 	decoder_free(pipeline->decoder);
+	former_listeners_free(pipeline->former);
+	ledger_free(pipeline->ledger);
 	free(pipeline);
 }
 
@@ -204,6 +275,22 @@ int pipeline_flush(struct pipeline *pipeline)
 	return output_flush(pipeline->output);
 }
 
+struct ledger *pipeline_ledger(const struct pipeline *pipeline)
+{
+	return pipeline->ledger;
+}
+
+const struct process *pipeline_process(const struct pipeline *pipeline,
+				       const struct process_key *key)
+{
+	return decoder_process(pipeline->decoder, key);
+}
+
+const char *pipeline_user(const struct pipeline *pipeline, uint32_t uid)
+{
+	return decoder_user(pipeline->decoder, uid);
+}
+
 const struct stream *pipeline_stream(const struct pipeline *pipeline)
 {
 	return pipeline->started ? decoder_stream(pipeline->decoder) : NULL;
@@ -211,8 +298,14 @@ const struct stream *pipeline_stream(const struct pipeline *pipeline)
 
 void pipeline_totals(const struct pipeline *pipeline, struct totals *totals)
 {
+	struct ledger_totals ledger;
+
 	*totals = pipeline->totals;
 	totals->received = decoder_received(pipeline->decoder);
 	totals->lost = decoder_lost(pipeline->decoder);
 	totals->stopped = pipeline->done;
+	if (pipeline->ledger) {
+		ledger_totals(pipeline->ledger, &ledger);
+		totals->evicted = ledger.evicted;
+	}
 }

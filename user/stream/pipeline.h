@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The pure chain that trace and replay share: record -> decoder -> filter ->
- * format -> output. What comes out depends on the records and the options alone.
+ * The pure chain that trace and replay share: record -> decoder -> ledger -> filter ->
+ * format -> output. What comes out depends on the records and the options alone. The
+ * ledger takes in every record, whatever the filter makes of its event.
  */
 #ifndef PORTSNOOP_PIPELINE_H
 #define PORTSNOOP_PIPELINE_H
@@ -9,6 +10,7 @@
 #include "format/format.h"
 #include "lib/option.h"
 #include "model/filter.h"
+#include "model/ledger.h"
 #include "sink/output.h"
 #include "stream/totals.h"
 
@@ -23,6 +25,7 @@ struct pipeline_options {
 	const struct format_ops *format; /* NULL: the table */
 	struct field_choice fields;
 	struct filter filter;
+	bool no_ledger;	    /* no account of who holds what: no blocked_by */
 	uint64_t count;	    /* stop after so many delivered events; 0: never */
 	unsigned int width; /* of the terminal; 0: it is none */
 	bool color;
@@ -47,6 +50,13 @@ option_setter pipeline_set_fields;
 		OPTION("count", 'n', "N", "stop after N events (it does not summarise)",           \
 		       option_count, type, member.count)
 
+/* One more entry. */
+#define LEDGER_OPTION(type, member)                                                                \
+	OPTION("no-ledger", 0, NULL,                                                               \
+	       "keep no account of who holds which port: failures do not name what stood in "      \
+	       "the way, and the kernel itself drops what the filters do",                         \
+	       option_flag, type, member.no_ledger)
+
 /* To be called once the options are parsed: fills in what they left open. The only
  * place that looks at the terminal: width and color stay 0 unless `fd` is one; then
  * COLUMNS overrides its width, and NO_COLOR or TERM=dumb turn the colors off. */
@@ -54,6 +64,9 @@ void pipeline_options_settle(struct pipeline_options *options, int fd);
 void pipeline_options_free(struct pipeline_options *options);
 
 struct pipeline;
+
+/* Room of the ledger: what is beyond is forgotten, and counted. */
+#define PIPELINE_LEASES 262144
 
 /* Both must outlive the pipeline. NULL without memory. The heading of the output
  * comes with the stream's start: what is no stream has none. */
@@ -71,6 +84,12 @@ int pipeline_record(struct pipeline *pipeline, const void *record, size_t size, 
 
 /* Writes what is pending; to be called once a batch. */
 int pipeline_flush(struct pipeline *pipeline);
+
+/* What a service answers from: NULL without a ledger, and what the stream told. */
+struct ledger *pipeline_ledger(const struct pipeline *pipeline);
+const struct process *pipeline_process(const struct pipeline *pipeline,
+				       const struct process_key *key);
+const char *pipeline_user(const struct pipeline *pipeline, uint32_t uid);
 
 /* What the stream's start said; NULL before it came. */
 const struct stream *pipeline_stream(const struct pipeline *pipeline);

@@ -43,6 +43,11 @@ void totals_print(const struct totals *totals)
 		return;
 	}
 	log_message("%s", line.data);
+	if (totals->evicted)
+		log_message("%" PRIu64
+			    " ports in use were forgotten: there were too many, and what "
+			    "stood in the way of a claim may lack some of them",
+			    totals->evicted);
 	if (!totals->ended)
 		return;
 	if (totals->end.untracked)

@@ -12,7 +12,8 @@
  *   end.seen = received + end.filtered + end.lost
  *
  * A record that came is either an event, which the output got or our own filter
- * held back, or it describes a process and is no event:
+ * held back, or it describes a process, or a socket from before the stream, and is no
+ * event:
  *
  *   received = delivered + filtered by us + descriptions
  *
@@ -20,7 +21,7 @@
  *
  *   seen = end.seen - descriptions = delivered + filtered (by both) + lost
  *
- * A lost record cannot be looked at: should it have described a process, it still
+ * A lost record cannot be looked at: should it have described something, it still
  * counts as lost. Loss is never made smaller than it is.
  *
  * A stream without its last record has no totals of the kernel. What is known of
@@ -46,13 +47,15 @@ struct totals {
 	uint64_t lost;	    /* by the gaps */
 	bool ended;	    /* `end` is there */
 	bool stopped;	    /* by --count: the records behind it are not among the received */
+	uint64_t evicted;   /* leases that the ledger forgot for want of room */
 	struct wire_stream_end end;
 };
 
 /* The line, without the name of the program and the newline. */
 void totals_text(const struct totals *totals, struct buffer *out);
 
-/* The line on stderr, and one more for each thing that went wrong in the kernel. */
+/* The line on stderr, and one more for each thing that went wrong in the kernel or found
+ * no room in the ledger. */
 void totals_print(const struct totals *totals);
 
 #endif

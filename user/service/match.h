@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Which lease is that of a socket that the kernel lists. Pure. */
+#ifndef PORTSNOOP_SERVICE_MATCH_H
+#define PORTSNOOP_SERVICE_MATCH_H
+
+#include "model/holding.h"
+#include "service/answer.h"
+
+/*
+ * The lease with the holding's network namespace, protocol, local and remote address and
+ * port. Of several (SO_REUSEPORT) the one that a process of the holding claimed or had.
+ * Without any, and if the holding has a peer, that of the listener whose share it is:
+ * *share (may be NULL) is true then, and the time of the claim is the listener's. NULL:
+ * none, or there is no telling which.
+ */
+const struct service_lease *service_match(const struct service_answer *answer,
+					  const struct holding *holding, bool *share);
+
+#endif
