@@ -2,9 +2,11 @@
 """Processes that nobody should trust, and sockets that were there before."""
 
 import csv
+import errno
 import io
 import os
 import shutil
+import signal
 import sys
 
 from behavior_tool import (HERE, Claimer, Skip, Tool, action, at_end, check, equal, find, get, is_port,
@@ -257,6 +259,27 @@ def listener_before():
     events = [event for event in parse_events(tool.stop()) if get(event, "portsnoop.local.port")]
     equal([action(event) for event in events], ["released-port"], "events of the listener's port")
     equal(get(events[0], "portsnoop.process_unknown"), "predates", "why its claimant is unknown")
+
+
+@test("before: who gets the port behind a failure has not been in its way")
+def successor():
+    first, late = Claimer(), Claimer()
+    handle, port = first.ask("claim", "tcp4", "127.0.0.1", 61022)
+    first.ask("listen", handle)
+    tool = Tool("trace", "-o", "json", "--failed", "--port", str(port))
+    tool.started()
+    # The kernel is asked when all of it is over.
+    tool.pause()
+    equal(late.ask("claim", "tcp4", "127.0.0.1", port), {"errno": errno.EADDRINUSE}, "the late bind")
+    first.ask("close", handle)
+    next_one = Claimer()
+    handle, _ = next_one.ask("claim", "tcp4", "127.0.0.1", port)
+    next_one.ask("listen", handle)
+    tool.send(signal.SIGCONT)
+    (failure,) = [event for event in parse_events(tool.stop()) if get(event, "process.pid") == late.pid]
+    blockers = get(failure, "portsnoop.blocked_by")
+    equal([(blocker["pid"], blocker["role"], blocker["state"], blocker.get("holder")) for blocker in blockers],
+          [(first.pid, "holder", "listen", None)], "blocked by")
 
 
 @test("clock: a step of the wall clock")

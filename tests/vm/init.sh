@@ -73,11 +73,13 @@ tracer_watch() {
 
 job_tier() {
 	: >/tmp/trace
+	[ ! -x /bin/ledger.sh ] || ledger.sh before
 	portsnoop trace -o json --release --tier "$1" >/tmp/trace 2>/tmp/words &
 	tracer=$!
 	if first_line /tmp/trace $tracer; then
 		factory all >/tmp/report 2>/tmp/report.words
 		[ ! -x /bin/factory32 ] || factory32 all >/tmp/report32 2>>/tmp/report.words
+		[ ! -x /bin/ledger.sh ] || ledger.sh "$1" /tmp/trace >/tmp/ledger.report 2>>/tmp/report.words
 		# Not INT: what a shell starts in the background ignores that.
 		kill -TERM $tracer
 		tracer_watch $tracer 60 &
@@ -86,7 +88,7 @@ job_tier() {
 	fi
 	wait $tracer
 	send_text "status.$1" $?
-	for piece in trace words report report32 report.words; do
+	for piece in trace words report report32 ledger.report report.words; do
 		[ ! -e /tmp/$piece ] || send "$piece.$1" /tmp/$piece
 		rm -f /tmp/$piece
 	done

@@ -98,4 +98,6 @@ def programs_get(arch, portsnoop, busybox):
             raise Missing(f"{os.path.relpath(name)} is no program for {arch}")
     if arch == "amd64" and factory32_make():
         programs["factory32"] = factory32_make()
+    if arch == "amd64":
+        programs["ledger.sh"] = os.path.join(HERE, "ledger.sh")
     return programs

@@ -142,7 +142,8 @@ const struct field field_table[] = {
 	FIELD(PORT "blocked_by_unlisted", blocked_by_unlisted, CALLS,
 	      "sockets on that port beyond these, too many to be looked at"),
 	FIELD(PORT "blocked_by_reason", blocked_by_reason, CALLS,
-	      "why nothing is named: not_seen, no_ledger"),
+	      "why nothing is named: not_seen (it had gone when the kernel was asked, or too many "
+	      "failures came at once to ask), no_ledger"),
 	FIELD(PORT "process_unknown", process_unknown, SOCKETS,
 	      "why the process is not known: predates the stream, or no-record came"),
 	FIELD(PORT "pod", container_pod, SOCKETS, "uid of the Kubernetes pod", COLUMN("POD", 36, 8),

@@ -10,7 +10,7 @@
 #include "probe/lookup.h"
 
 #define SHARE 10 /* of the time at most a tenth */
-#define CREDIT_NS INT64_C(200000000)
+#define CREDIT_NS INT64_C(1000000000)
 
 #define NS INT64_C(1000000000)
 
@@ -69,6 +69,25 @@ static bool credit_left(struct blocker_finder *finder)
 	return finder->credit > 0;
 }
 
+/* When the call failed, as processes count their time. */
+static uint64_t failure_time(const struct wire_event *call)
+{
+	struct timespec boot;
+
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	return call->header.time + (uint64_t)((int64_t)boot.tv_sec * NS + boot.tv_nsec - now());
+}
+
+/* The first process that has the socket open and was there when the call failed; NULL:
+ * none. Between the failure and our look somebody else may have got the port. */
+static const struct holder *holder_then(const struct holding *holding, uint64_t failed)
+{
+	for (size_t i = 0; i < holding->holder_count; i++)
+		if (holding->holders[i].start <= failed)
+			return &holding->holders[i];
+	return NULL;
+}
+
 /* The socket that failed to listen is bound, and does not stand in its own way. */
 static bool is_itself(const struct holding *holding, const struct wire_event *call)
 {
@@ -77,8 +96,8 @@ static bool is_itself(const struct holding *holding, const struct wire_event *ca
 	       !memcmp(holding->local, call->local, sizeof(call->local));
 }
 
-static int holding_hand(const struct holding *holding, uint32_t total, blocker_handler handler,
-			void *context)
+static int holding_hand(const struct holding *holding, const struct holder *holder, uint32_t total,
+			blocker_handler handler, void *context)
 {
 	struct wire_blocker blocker = {
 		.inode = holding->inode,
@@ -100,10 +119,10 @@ static int holding_hand(const struct holding *holding, uint32_t total, blocker_h
 	memcpy(blocker.other, holding->other, sizeof(blocker.other));
 	if (holding->state == HOLDING_TIME_WAIT && holding->has_expires)
 		blocker.expires = holding->expires;
-	if (holding->holder_count) {
-		blocker.pid = holding->holders[0].pid;
-		blocker.start = holding->holders[0].start;
-		memcpy(blocker.comm, holding->holders[0].comm, sizeof(blocker.comm));
+	if (holder) {
+		blocker.pid = holder->pid;
+		blocker.start = holder->start;
+		memcpy(blocker.comm, holder->comm, sizeof(blocker.comm));
 	}
 	return handler(context, &blocker);
 }
@@ -129,12 +148,16 @@ int blocker_find(struct blocker_finder *finder, const struct wire_event *call,
 	memset(&finder->ports, 0, sizeof(finder->ports));
 	finder->ports.bits[port >> 3] |= (uint8_t)(1u << (port & 7));
 	if (!lookup_run(finder->lookup, &query, &holdings, &why)) {
+		uint64_t failed = failure_time(call);
 		size_t sent = 0;
 
 		for (size_t i = 0; i < holdings.count && sent < WIRE_BLOCKERS && !result; i++) {
-			if (is_itself(&holdings.list[i], call))
+			const struct holding *holding = &holdings.list[i];
+			const struct holder *holder = holder_then(holding, failed);
+
+			if (is_itself(holding, call) || (holding->holder_count && !holder))
 				continue;
-			result = holding_hand(&holdings.list[i], (uint32_t)holdings.count, handler,
+			result = holding_hand(holding, holder, (uint32_t)holdings.count, handler,
 					      context);
 			sent++;
 		}
