@@ -165,11 +165,15 @@ static int trace_loop(struct trace *trace)
 		result = trace_flush(trace);
 		if (result < 0 || trace->stop || trace->done)
 			return result;
+		/* Behind what came meanwhile: who asks after a claim is told of it. */
+		if (fds[4].revents && server_handle(trace->server)) {
+			server_close(trace->server);
+			trace->server = NULL;
+			fds[4].fd = -1;
+		}
 		if (poll(fds, sizeof(fds) / sizeof(*fds), session_timeout(trace->session)) < 0 &&
 		    errno != EINTR)
 			return -errno;
-		if (fds[4].revents && server_handle(trace->server))
-			fds[4].fd = -1;
 		child_reap(&trace->child, false);
 		if (signals_stop() || trace->child.ended || fds[2].revents)
 			trace->stop = true;

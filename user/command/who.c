@@ -108,10 +108,8 @@ int who_look(struct who *who, struct holdings *holdings)
 	const char *why = NULL;
 	int error = lookup_run(who->lookup, &who->query, holdings, &why);
 
-	if (!error) {
-		service_ask(who);
+	if (!error)
 		return 0;
-	}
 	if (why)
 		log_message("%s", why);
 	else
@@ -143,6 +141,7 @@ int who_answer(struct who *who, const struct holdings *holdings)
 {
 	int status = WHO_NOBODY;
 
+	service_ask(who);
 	names_read(who, holdings);
 	who->view.now = clock_ns(CLOCK_REALTIME);
 	who->view.boot_offset = who->view.now - clock_ns(CLOCK_BOOTTIME);

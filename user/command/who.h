@@ -27,10 +27,10 @@ struct who {
 #define WHO_NOBODY 1
 #define WHO_ERROR 2
 
-/* What has the ports now, and what a portsnoop that watches knows of it. 0, or negative errno, and that was said. */
+/* What has the ports now. 0, or negative errno, and that was said. */
 int who_look(struct who *who, struct holdings *holdings);
 
-/* Prints who it is; the exit status. */
+/* Prints who it is, with what a portsnoop that watches knows of it; the exit status. */
 int who_answer(struct who *who, const struct holdings *holdings);
 
 /* Writes what is pending. The status, or WHO_ERROR after a message. */

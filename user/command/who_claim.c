@@ -71,24 +71,16 @@ static void moment_text(struct buffer *out, const struct who_view *view, int64_t
 		buffer_text(out, text);
 }
 
-/* It stands above, with all there is to say. */
-static bool is_holder(const struct holding *holding, const struct process *process)
+static void claimant_text(struct buffer *out, const struct holding *holding,
+			  const struct service_lease *lease)
 {
-	for (size_t i = 0; i < holding->holder_count; i++)
-		if (holding->holders[i].pid == process->key.pid &&
-		    holding->holders[i].start == process->key.start)
-			return true;
-	return false;
-}
-
-static void process_text(struct buffer *out, const struct holding *holding,
-			 const struct service_process *known)
-{
+	const struct service_process *known = lease->claimant;
 	const struct process *process = &known->process;
 
 	escape_plain(out, process->comm, strnlen(process->comm, sizeof(process->comm)));
 	buffer_printf(out, "[%u]", process->key.pid);
-	if (!known->details || is_holder(holding, process))
+	/* A holder stands above, with all there is to say. */
+	if (!known->details || service_process_holds(&lease->lease.claimant, holding))
 		return;
 	if (known->user) {
 		buffer_text(out, ", user ");
@@ -125,7 +117,7 @@ bool who_claim_text(struct buffer *out, const struct who_view *view, const struc
 	moment_text(out, view, lease->claimed_wall);
 	if (lease->claimant) {
 		buffer_text(out, " by ");
-		process_text(out, holding, lease->claimant);
+		claimant_text(out, holding, lease);
 	}
 	trigger = trigger_name(lease->lease.trigger);
 	if (trigger)

@@ -9,15 +9,12 @@
 #include "model/conflict.h"
 #include "model/holding.h"
 
-#define MILLISECOND 1000000
-#define TICK (10 * MILLISECOND) /* of the start times in /proc */
+#define MILLISECOND UINT64_C(1000000)
+#define TIMER_SLACK (100 * MILLISECOND) /* a few of the kernel's ticks */
 #define LISTENERS_MOST 16
 #define FORMER_SLOTS 4096
 
 /* One a slot; a slot is found by its port alone, and the newest one has it. */
-#define NS_PER_MS UINT64_C(1000000)
-#define TIMER_SLACK (100 * NS_PER_MS) /* a few of the kernel's ticks */
-
 struct former_listeners {
 	struct lease slots[FORMER_SLOTS];
 };
@@ -133,19 +130,12 @@ static bool listed_is(const struct wire_blocker *listed, const struct lease *lea
 		conflict_same_address(listed->family, listed->other, lease->family, lease->other));
 }
 
-static bool process_equal(const struct process_key *a, const struct process_key *b)
-{
-	uint64_t apart = a->start > b->start ? a->start - b->start : b->start - a->start;
-
-	return a->pid == b->pid && apart <= TICK;
-}
-
 static bool listed_by(const struct wire_blocker *listed, const struct lease *lease)
 {
 	struct process_key key = {.start = listed->start, .pid = listed->pid};
 
-	return key.pid && (process_equal(&key, &lease->claimant.key) ||
-			   process_equal(&key, &lease->holder.key));
+	return key.pid && (process_key_near(&key, &lease->claimant.key) ||
+			   process_key_near(&key, &lease->holder.key));
 }
 
 /* The lease's own line in the list; it is known then. Several sockets can have the same
@@ -230,8 +220,8 @@ static void entry_add_listed(struct blocked_entry *entry, const struct lease *le
 	if (lease->state != seen.state)
 		entry->since = 0;
 	if (listed->expires)
-		entry->expires = (uint64_t)listed->expires * MILLISECOND;
-	if (listed->pid && !process_equal(&seen.holder.key, &entry->process.key))
+		entry->expires = listed->expires * MILLISECOND;
+	if (listed->pid && !process_key_near(&seen.holder.key, &entry->process.key))
 		entry->holder = seen.holder;
 }
 
@@ -307,7 +297,7 @@ static void entry_insert(struct blocked *blocked, const struct blocked_entry *en
 /* A connection that was closed before the port was claimed was another listener's. */
 static bool listed_is_older(const struct wire_blocker *listed, const struct lease *origin)
 {
-	uint64_t left = (uint64_t)listed->expires * NS_PER_MS;
+	uint64_t left = listed->expires * MILLISECOND;
 
 	return listed->state == HOLDING_TIME_WAIT && left < LEDGER_TIME_WAIT &&
 	       listed->header.time + left + TIMER_SLACK < origin->claimed + LEDGER_TIME_WAIT;

@@ -5,6 +5,8 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "model/text.h"
+
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
 #endif
@@ -28,13 +30,6 @@ static bool address_any(const uint8_t bytes[16])
 	return !memcmp(bytes, zero, sizeof(zero));
 }
 
-static bool address_mapped(const uint8_t bytes[16])
-{
-	static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
-
-	return !memcmp(bytes, prefix, sizeof(prefix));
-}
-
 /* The IPv4 address that a socket goes by: sk_rcv_saddr. Of one that has an address of
  * IPv6 it is LOOPBACK4_IPV6. */
 static const uint8_t *address_v4(const struct conflict_address *address)
@@ -43,7 +38,7 @@ static const uint8_t *address_v4(const struct conflict_address *address)
 
 	if (address->family != 6)
 		return address->bytes;
-	if (address_mapped(address->bytes))
+	if (address_mapped(address->bytes, 6))
 		return address->bytes + 12;
 	return address_any(address->bytes) ? zero : stand_in;
 }
@@ -64,8 +59,8 @@ bool conflict_address(const struct conflict_address *asks, const struct conflict
 
 	if (asks->family != 6)
 		return v4_equal(asks, has);
-	asks_v4 = address_mapped(asks->bytes);
-	has_v4 = has->family != 6 || address_mapped(has->bytes);
+	asks_v4 = address_mapped(asks->bytes, 6);
+	has_v4 = has->family != 6 || address_mapped(has->bytes, 6);
 	if (asks_v4 && has_v4)
 		return v4_equal(asks, has);
 	asks_any = address_any(asks->bytes);
@@ -82,8 +77,8 @@ bool conflict_address(const struct conflict_address *asks, const struct conflict
 bool conflict_same_address(uint8_t family, const uint8_t address[16], uint8_t other_family,
 			   const uint8_t other[16])
 {
-	bool v4 = family != 6 || address_mapped(address);
-	bool other_v4 = other_family != 6 || address_mapped(other);
+	bool v4 = family != 6 || address_mapped(address, 6);
+	bool other_v4 = other_family != 6 || address_mapped(other, 6);
 
 	if (v4 != other_v4)
 		return false;

@@ -12,6 +12,7 @@
 #include "model/container.h"
 
 #define CUT_MARK "..."
+#define START_TICK UINT64_C(10000000) /* ns, of /proc/PID/stat */
 #define TEXT_AVERAGE 1024
 
 struct process_entry {
@@ -187,6 +188,13 @@ int process_table_add(struct process_table *table, const struct wire_process *re
 static bool key_equal(const struct process_key *a, const struct process_key *b)
 {
 	return a->start == b->start && a->pid == b->pid && a->exec == b->exec;
+}
+
+bool process_key_near(const struct process_key *a, const struct process_key *b)
+{
+	uint64_t apart = a->start > b->start ? a->start - b->start : b->start - a->start;
+
+	return a->pid == b->pid && apart <= START_TICK;
 }
 
 const struct process *process_table_find(struct process_table *table, const struct process_key *key)

@@ -18,6 +18,10 @@ struct process_key {
 	uint32_t exec;
 };
 
+/* The same process, where a start time may come from /proc, which has it in ticks of
+ * 10 ms; exec is not looked at. */
+bool process_key_near(const struct process_key *a, const struct process_key *b);
+
 /* Derived from a cgroup path, see container.h. Empty strings: not known. */
 struct container {
 	char id[72];	  /* container id, as the runtime writes it, at most 64 */

@@ -5,18 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/text.h"
+
 /* ::ffff:a.b.c.d is a.b.c.d to whoever sends there. */
 static bool address_unmap(uint8_t family, const uint8_t address[16], uint8_t v4[4])
 {
-	static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
-
-	if (family == 4) {
-		memcpy(v4, address, 4);
-		return true;
-	}
-	if (memcmp(address, prefix, sizeof(prefix)) != 0)
+	if (family != 4 && !address_mapped(address, family))
 		return false;
-	memcpy(v4, address + sizeof(prefix), 4);
+	memcpy(v4, family == 4 ? address : address + 12, 4);
 	return true;
 }
 

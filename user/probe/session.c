@@ -269,8 +269,8 @@ int session_drain(struct session *session)
 		error = session_record(session, record, size);
 	}
 	session->busy = count == DRAIN_LIMIT;
-	if (!error && backlog_over(session->backlog, &error) && error)
-		return error;
+	if (!error)
+		backlog_over(session->backlog, &error);
 	return error ? error : count;
 }
 

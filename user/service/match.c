@@ -3,90 +3,54 @@
 
 #include <string.h>
 
-#define PROTOCOL_TCP 6
-#define PROTOCOL_MPTCP 262
-/* /proc tells a start time in ticks of 10 ms. */
-#define START_TICK UINT64_C(10000000)
+#include "model/conflict.h"
+#include "model/text.h"
 
-/* A socket of family 6 that talks IPv4 has mapped addresses, or plain ones, as whoever
- * tells of it likes. */
-struct address {
-	bool v4;
-	uint8_t bytes[16];
-};
-
-static struct address address_plain(uint8_t family, const uint8_t bytes[16])
+static bool is_v4(uint8_t family, const uint8_t bytes[16])
 {
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-	struct address address = {.v4 = family == 4};
-
-	if (family == 6 && !memcmp(bytes, mapped, sizeof(mapped))) {
-		address.v4 = true;
-		bytes += sizeof(mapped);
-	}
-	memcpy(address.bytes, bytes, address.v4 ? 4 : 16);
-	return address;
+	return family == 4 || address_mapped(bytes, family);
 }
 
-static bool address_equal(const struct address *a, const struct address *b)
-{
-	return a->v4 == b->v4 && !memcmp(a->bytes, b->bytes, sizeof(a->bytes));
-}
-
-static bool address_any(const struct address *address)
-{
-	static const uint8_t zero[16];
-
-	return !memcmp(address->bytes, zero, sizeof(zero));
-}
-
-static uint16_t protocol_plain(uint16_t protocol)
-{
-	return protocol == PROTOCOL_MPTCP ? PROTOCOL_TCP : protocol;
-}
-
-static bool same_port(const struct lease *lease, const struct holding *holding)
+static bool same_place(const struct lease *lease, const struct holding *holding)
 {
 	return lease->netns == holding->netns &&
-	       protocol_plain(lease->protocol) == protocol_plain(holding->protocol) &&
-	       (lease->state == LEASE_TIME_WAIT) == (holding->state == HOLDING_TIME_WAIT);
+	       conflict_space(lease->protocol) == conflict_space(holding->protocol);
+}
+
+static bool same_local(const struct lease *lease, const struct holding *holding)
+{
+	return conflict_same_address(lease->family, lease->local, holding->family, holding->local);
 }
 
 static bool same_socket(const struct lease *lease, const struct holding *holding)
 {
-	struct address a = address_plain(lease->family, lease->local);
-	struct address b = address_plain(holding->family, holding->local);
-
-	if (!same_port(lease, holding) || !address_equal(&a, &b) ||
-	    lease->other_port != holding->other_port)
-		return false;
-	a = address_plain(lease->family, lease->other);
-	b = address_plain(holding->family, holding->other);
-	return !holding->other_port || address_equal(&a, &b);
+	return same_place(lease, holding) &&
+	       (lease->state == LEASE_TIME_WAIT) == (holding->state == HOLDING_TIME_WAIT) &&
+	       lease->other_port == holding->other_port && same_local(lease, holding) &&
+	       (!holding->other_port || conflict_same_address(lease->family, lease->other,
+							      holding->family, holding->other));
 }
 
 /* The holding was accepted by this listener, if by any. */
 static bool same_listener(const struct lease *lease, const struct holding *holding)
 {
-	struct address listener = address_plain(lease->family, lease->local);
-	struct address local = address_plain(holding->family, holding->local);
+	bool v4 = is_v4(lease->family, lease->local);
 
-	if (lease->state != LEASE_LISTEN || !holding->other_port ||
-	    lease->netns != holding->netns ||
-	    protocol_plain(lease->protocol) != protocol_plain(holding->protocol))
+	if (lease->state != LEASE_LISTEN || !holding->other_port || !same_place(lease, holding))
 		return false;
-	if (!address_any(&listener))
-		return address_equal(&listener, &local);
-	return listener.v4 == local.v4 || (!listener.v4 && !(lease->flags & WIRE_V6ONLY));
+	if (!address_wildcard(lease->local, lease->family))
+		return same_local(lease, holding);
+	return v4 == is_v4(holding->family, holding->local) ||
+	       (!v4 && !(lease->flags & WIRE_V6ONLY));
 }
 
-static bool process_holds(const struct lease_process *process, const struct holding *holding)
+bool service_process_holds(const struct lease_process *process, const struct holding *holding)
 {
 	for (size_t i = 0; i < holding->holder_count; i++) {
-		uint64_t start = holding->holders[i].start, other = process->key.start;
+		const struct holder *holder = &holding->holders[i];
+		struct process_key key = {.start = holder->start, .pid = holder->pid};
 
-		if (holding->holders[i].pid == process->key.pid &&
-		    (start < other ? other - start : start - other) < START_TICK)
+		if (process_key_near(&key, &process->key))
 			return true;
 	}
 	return false;
@@ -131,8 +95,8 @@ static const struct service_lease *match(const struct service_answer *answer,
 			continue;
 		ambiguous |= found && !same_claimant(&found->lease, &lease->lease);
 		found = lease;
-		if (!process_holds(&lease->lease.claimant, holding) &&
-		    !process_holds(&lease->lease.holder, holding))
+		if (!service_process_holds(&lease->lease.claimant, holding) &&
+		    !service_process_holds(&lease->lease.holder, holding))
 			continue;
 		held_ambiguous |= held && !same_claimant(&held->lease, &lease->lease);
 		held = lease;

@@ -16,4 +16,7 @@
 const struct service_lease *service_match(const struct service_answer *answer,
 					  const struct holding *holding, bool *share);
 
+/* The process has the holding open. */
+bool service_process_holds(const struct lease_process *process, const struct holding *holding);
+
 #endif
