@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "lib/parse.h"
-#include "stream/pipeline.h"
+#include "stream/view.h"
 
 #define check(condition)                                                                           \
 	do {                                                                                       \
@@ -73,7 +73,7 @@ static void ports_check(const char *text)
 /* Not --uid and --netns: they ask the machine. */
 static void filter_check(const char *text)
 {
-	struct pipeline_options options = {0};
+	struct view_options options = {0};
 	struct filter *filter = &options.filter;
 	const char *expected = "";
 
@@ -84,9 +84,9 @@ static void filter_check(const char *text)
 	judge(filter_set_family(text, &filter->family, &expected), !filter->family, expected);
 	judge(filter_set_cgroups(text, &filter->cgroups, &expected), !filter->cgroups, expected);
 	judge(filter_set_triggers(text, &filter->triggers, &expected), !filter->triggers, expected);
-	judge(pipeline_set_fields(text, &options.fields, &expected), true, expected);
-	judge(pipeline_set_format(text, &options.format, &expected), !options.format, expected);
-	pipeline_options_free(&options);
+	judge(view_set_fields(text, &options.fields, &expected), true, expected);
+	judge(view_set_format(text, &options.format, &expected), !options.format, expected);
+	view_options_free(&options);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -8,17 +8,17 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "lib/option.h"
-#include "stream/pipeline.h"
+#include "stream/view.h"
 #include "stream/recording.h"
 
 struct replay_options {
-	struct pipeline_options pipeline;
+	struct view_options view;
 };
 
 static const struct option_entry replay_options[] = {
-	OUTPUT_OPTIONS(struct replay_options, pipeline),
-	FILTER_OPTIONS(struct replay_options, pipeline.filter),
-	LEDGER_OPTION(struct replay_options, pipeline),
+	OUTPUT_OPTIONS(struct replay_options, view),
+	FILTER_OPTIONS(struct replay_options, view.filter),
+	LEDGER_OPTION(struct replay_options, view),
 	{0},
 };
 
@@ -34,8 +34,7 @@ static int output_status(int error)
 
 /* 0: to the end, or to --count. 1: damaged, which was said. Or negative errno: the
  * output failed. */
-static int recording_render(struct recording_reader *reader, const char *file,
-			    struct pipeline *pipeline)
+static int recording_render(struct recording_reader *reader, const char *file, struct view *view)
 {
 	const char *why = NULL;
 	const void *record;
@@ -46,18 +45,18 @@ static int recording_render(struct recording_reader *reader, const char *file,
 	for (;;) {
 		/* What is known should not wait for what a pipe has yet to bring. */
 		if (!recording_ready(reader)) {
-			error = pipeline_flush(pipeline);
+			error = view_flush(view);
 			if (error)
 				return error;
 		}
 		result = recording_next(reader, &record, &size, &offset);
 		if (result <= 0)
 			break;
-		result = pipeline_record(pipeline, record, size, &why);
+		result = view_record(view, record, size, &why);
 		if (result)
 			break;
 	}
-	error = pipeline_flush(pipeline);
+	error = view_flush(view);
 	if (error)
 		return error;
 	if (result >= 0)
@@ -71,11 +70,11 @@ static int recording_render(struct recording_reader *reader, const char *file,
 	return 1;
 }
 
-static int replay_file(const char *file, const struct pipeline_options *options)
+static int replay_file(const char *file, const struct view_options *options)
 {
 	CLEANUP(output_free) struct output output = OUTPUT_TO(STDOUT_FILENO);
 	struct recording_reader *reader;
-	struct pipeline *pipeline;
+	struct view *view;
 	struct totals totals;
 	int result = recording_open(file, &reader);
 
@@ -85,18 +84,18 @@ static int replay_file(const char *file, const struct pipeline_options *options)
 		log_error(result, "%s", file);
 		return EXIT_FAILURE;
 	}
-	pipeline = pipeline_new(options, &output);
-	if (!pipeline) {
+	view = view_new(options, &output);
+	if (!view) {
 		recording_reader_free(reader);
 		log_error(-ENOMEM, "%s", file);
 		return EXIT_FAILURE;
 	}
-	result = recording_render(reader, file, pipeline);
-	if (result >= 0 && pipeline_stream(pipeline)) {
-		pipeline_totals(pipeline, &totals);
+	result = recording_render(reader, file, view);
+	if (result >= 0 && pipeline_stream(view_pipeline(view))) {
+		view_totals(view, &totals);
 		totals_print(&totals);
 	}
-	pipeline_free(pipeline);
+	view_free(view);
 	recording_reader_free(reader);
 	return result < 0 ? output_status(result) : result;
 }
@@ -111,9 +110,9 @@ static int replay_run(const struct command *command, int argc, char **argv)
 		usage_error(command, "no FILE is given; expected one, or - for standard input");
 	if (argc - first > 1)
 		usage_error(command, "'%s' is one FILE too many; expected one", argv[first + 1]);
-	pipeline_options_settle(&options.pipeline, STDOUT_FILENO);
-	status = replay_file(argv[first], &options.pipeline);
-	pipeline_options_free(&options.pipeline);
+	view_options_settle(&options.view, STDOUT_FILENO);
+	status = replay_file(argv[first], &options.view);
+	view_options_free(&options.view);
 	return status;
 }
 

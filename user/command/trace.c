@@ -9,17 +9,19 @@
 #include <unistd.h>
 
 #include "command/child.h"
+#include "command/probe_option.h"
+#include "command/serve.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "lib/option.h"
 #include "lib/signals.h"
 #include "probe/session.h"
 #include "service/server.h"
-#include "stream/pipeline.h"
+#include "stream/view.h"
 #include "stream/recording.h"
 
 struct trace_options {
-	struct pipeline_options pipeline;
+	struct view_options view;
 	uint64_t duration; /* ns; 0: no end */
 	uint64_t ring;	   /* bytes; 0: the default */
 	uint32_t tier;	   /* enum wire_tier; 0: the best */
@@ -29,7 +31,7 @@ struct trace_options {
 struct trace {
 	const struct trace_options *options;
 	struct output output;
-	struct pipeline *pipeline;
+	struct view *view;
 	struct recording *recording;
 	struct session *session;
 	struct server *server; /* NULL: none */
@@ -44,49 +46,15 @@ struct trace {
 	bool bad;	      /* a record was refused, and that was said */
 };
 
-static int trace_set_tier(const char *argument, void *target, const char **expected)
-{
-	*expected = "auto, fentry, kprobe or tracepoint";
-	if (!strcmp(argument, "auto")) {
-		*(uint32_t *)target = 0;
-		return 0;
-	}
-	for (size_t i = 0; i < TIER_COUNT; i++) {
-		if (strcmp(argument, tier_name(tier_list[i])))
-			continue;
-		*(uint32_t *)target = tier_list[i];
-		return 0;
-	}
-	return -EINVAL;
-}
-
-static int trace_set_ring(const char *argument, void *target, const char **expected)
-{
-	uint64_t bytes;
-
-	if (option_size(argument, &bytes, expected) || bytes & (bytes - 1) || bytes < 4096 ||
-	    bytes > UINT64_C(1) << 30) {
-		*expected = "a power of two from 4k to 1G";
-		return -EINVAL;
-	}
-	*(uint64_t *)target = bytes;
-	return 0;
-}
-
 static const struct option_entry trace_options[] = {
-	OUTPUT_OPTIONS(struct trace_options, pipeline),
-	FILTER_OPTIONS(struct trace_options, pipeline.filter),
-	LEDGER_OPTION(struct trace_options, pipeline),
+	OUTPUT_OPTIONS(struct trace_options, view),
+	FILTER_OPTIONS(struct trace_options, view.filter),
+	LEDGER_OPTION(struct trace_options, view),
 	OPTION("duration", 'd', "TIME", "stop after this time: 10s, 5m, 2h", option_duration,
 	       struct trace_options, duration),
 	OPTION("save", 's', "FILE", "keep the stream for 'replay' as well, unfiltered",
 	       option_string, struct trace_options, save),
-	OPTION("tier", 0, "TIER",
-	       "kernel hooks to use: auto (the default, the best that this kernel has), fentry, "
-	       "kprobe or tracepoint",
-	       trace_set_tier, struct trace_options, tier),
-	OPTION("ring", 0, "SIZE", "size of the ring buffer, a power of two; the default is 8M",
-	       trace_set_ring, struct trace_options, ring),
+	PROBE_OPTIONS(struct trace_options, tier, ring),
 	{0},
 };
 
@@ -120,8 +88,8 @@ static int trace_record(void *context, void *record, size_t size)
 	}
 	if (trace->output_error)
 		return 0;
-	result = pipeline_record(trace->pipeline, record, size, &why);
-	if (result == PIPELINE_DONE) {
+	result = view_record(trace->view, record, size, &why);
+	if (result == VIEW_DONE) {
 		trace->done = true;
 		return 0;
 	}
@@ -143,7 +111,7 @@ static int trace_flush(struct trace *trace)
 		if (error)
 			save_failed(trace, error);
 	}
-	return pipeline_flush(trace->pipeline);
+	return view_flush(trace->view);
 }
 
 /* Until there is a reason to stop. 0 or negative errno of the output. */
@@ -197,31 +165,10 @@ static int deadline_set(struct trace *trace)
 	return 0;
 }
 
-static const struct stream *service_stream(void *context)
-{
-	return pipeline_stream(context);
-}
-
-static const struct process *service_process(void *context, const struct process_key *key)
-{
-	return pipeline_process(context, key);
-}
-
-static const char *service_user(void *context, uint32_t uid)
-{
-	return pipeline_user(context, uid);
-}
-
 /* `who` may ask us. Who traces one command only knows too little to be asked. */
 static void service_start(struct trace *trace)
 {
-	struct server_options options = {
-		.source = {.ledger = pipeline_ledger(trace->pipeline),
-			   .stream = service_stream,
-			   .find = service_process,
-			   .user = service_user,
-			   .context = trace->pipeline},
-	};
+	struct server_options options = {.source = serve_source(view_pipeline(trace->view))};
 
 	if (options.source.ledger && !trace->child.pid)
 		server_open(&options, &trace->server);
@@ -235,19 +182,19 @@ static int trace_start(struct trace *trace, char **command)
 		.tier = options->tier,
 		.ring_bytes = options->ring,
 		/* The ledger has to know what was given back. */
-		.releases = !options->pipeline.no_ledger || options->pipeline.filter.release ||
+		.releases = !options->view.no_ledger || options->view.filter.release ||
 			    options->save,
-		.ledger = !options->pipeline.no_ledger,
+		.ledger = !options->view.no_ledger,
 		.tree = command[0] != NULL,
-		.filter = &options->pipeline.filter,
+		.filter = &options->view.filter,
 		/* A recording is whole. */
-		.hold_back = options->pipeline.no_ledger && !options->save,
+		.hold_back = options->view.no_ledger && !options->save,
 	};
 	struct probe_failure failure;
 	int error;
 
-	trace->pipeline = pipeline_new(&options->pipeline, &trace->output);
-	if (!trace->pipeline)
+	trace->view = view_new(&options->view, &trace->output);
+	if (!trace->view)
 		return log_error(-ENOMEM, "trace"), EXIT_FAILURE;
 	if (command[0]) {
 		error = child_start(&trace->child, command);
@@ -303,7 +250,7 @@ static int trace_end(struct trace *trace, int result)
 		log_message("standard output is not read: the rest is left out");
 	else if (result < 0)
 		log_error(result, "standard output");
-	pipeline_totals(trace->pipeline, &totals);
+	view_totals(trace->view, &totals);
 	totals_print(&totals);
 	return result < 0 || trace->save_error ? EXIT_FAILURE : EXIT_SUCCESS;
 }
@@ -344,8 +291,8 @@ static int trace_run(const struct command *command, int argc, char **argv)
 
 	if (first < argc && strcmp(argv[first - 1], "--"))
 		usage_error(command, "'%s': expected an option, or -- and a command", argv[first]);
-	pipeline_options_settle(&options.pipeline, STDOUT_FILENO);
-	trace.signals = signals_open(first < argc);
+	view_options_settle(&options.view, STDOUT_FILENO);
+	trace.signals = signals_open(first < argc ? SIGNALS_COMMAND : SIGNALS_PLAIN);
 	status = trace_start(&trace, argv + first);
 	if (!status)
 		status = trace_end(&trace, trace_loop(&trace));
@@ -356,9 +303,9 @@ static int trace_run(const struct command *command, int argc, char **argv)
 	recording_close(trace.recording);
 	if (trace.child.pid)
 		theirs = command_await(&trace);
-	pipeline_free(trace.pipeline);
+	view_free(trace.view);
 	output_free(&trace.output);
-	pipeline_options_free(&options.pipeline);
+	view_options_free(&options.view);
 	return status ? status : theirs;
 }
 

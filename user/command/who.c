@@ -13,7 +13,7 @@
 #include "lib/log.h"
 #include "model/filter.h"
 #include "probe/netns.h"
-#include "stream/pipeline.h"
+#include "stream/view.h"
 
 #define NS 1000000000
 /* A portsnoop that watches answers in microseconds, or is not to be waited for. */
@@ -224,9 +224,9 @@ static void options_judge(const struct command *command, const struct who_option
 
 static void view_set(struct who *who)
 {
-	struct pipeline_options terminal = {0};
+	struct view_options terminal = {0};
 
-	pipeline_options_settle(&terminal, STDOUT_FILENO);
+	view_options_settle(&terminal, STDOUT_FILENO);
 	pool_read(&who->pool, "/proc");
 	gethostname(who->host, sizeof(who->host) - 1);
 	who->view.subjects = &who->subjects;

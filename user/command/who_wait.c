@@ -112,7 +112,7 @@ static int wait_start(struct wait *wait, bool releases)
 	if (wait->deadline < wait->who->timeout)
 		wait->deadline = NEVER;
 	wait->expected = NEVER;
-	wait->signals = signals_open(false);
+	wait->signals = signals_open(SIGNALS_PLAIN);
 	wait->decoder = decoder_new(wait_event, NULL, wait);
 	wait->json = format_json.open(&shape);
 	if (!wait->decoder || !wait->json)

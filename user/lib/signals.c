@@ -7,7 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t stop, give_up, with_command;
+static volatile sig_atomic_t stop, give_up, reload, mode;
 static int event = -1;
 static struct sigaction interrupt_before;
 
@@ -16,9 +16,11 @@ static void signal_take(int number)
 	const uint64_t one = 1;
 	int saved = errno;
 
-	if (number == SIGALRM || (number != SIGCHLD && stop)) {
+	if (number == SIGHUP && mode == SIGNALS_SERVICE) {
+		reload = 1;
+	} else if (number == SIGALRM || (number != SIGCHLD && stop)) {
 		give_up = 1;
-	} else if (number != SIGCHLD && !(number == SIGINT && with_command)) {
+	} else if (number != SIGCHLD && !(number == SIGINT && mode == SIGNALS_COMMAND)) {
 		stop = 1;
 		alarm(SIGNALS_PATIENCE_S);
 	}
@@ -28,12 +30,12 @@ static void signal_take(int number)
 	errno = saved;
 }
 
-int signals_open(bool command)
+int signals_open(enum signals_mode signals_mode)
 {
 	static const int numbers[] = {SIGTERM, SIGHUP, SIGINT, SIGCHLD, SIGALRM};
 	struct sigaction action = {.sa_handler = signal_take};
 
-	with_command = command;
+	mode = signals_mode;
 	sigaction(SIGINT, NULL, &interrupt_before);
 	event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (event < 0)
@@ -43,8 +45,8 @@ int signals_open(bool command)
 
 		/* nohup wants it ignored. Of SIGINT a script's `&` does the same, but who
 		 * sends it by name means it. */
-		if (numbers[i] == SIGHUP && !sigaction(SIGHUP, NULL, &before) &&
-		    before.sa_handler == SIG_IGN)
+		if (numbers[i] == SIGHUP && mode != SIGNALS_SERVICE &&
+		    !sigaction(SIGHUP, NULL, &before) && before.sa_handler == SIG_IGN)
 			continue;
 		sigaction(numbers[i], &action, NULL);
 	}
@@ -58,6 +60,15 @@ bool signals_stop(void)
 	if (read(event, &count, sizeof(count)) < 0)
 		return stop; /* nothing new */
 	return stop;
+}
+
+bool signals_reload(void)
+{
+	bool asked = reload;
+
+	if (asked)
+		reload = 0;
+	return asked;
 }
 
 bool signals_give_up(void)

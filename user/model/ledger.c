@@ -28,6 +28,7 @@ struct ledger {
 	size_t limit;
 	uint64_t now; /* the newest record's time */
 	struct ledger_totals totals;
+	struct lease_watcher watcher; /* `opened` NULL: none */
 };
 
 /* What one record ends, for the caller. */
@@ -68,17 +69,31 @@ void ledger_free(struct ledger *ledger)
 	free(ledger);
 }
 
+void ledger_watch(struct ledger *ledger, const struct lease_watcher *watcher)
+{
+	ledger->watcher = *watcher;
+}
+
 /* ---- leases ---- */
 
-static void lease_remove(struct ledger *ledger, struct lease_node *node)
+static void lease_tell(struct ledger *ledger, struct lease_node *node)
 {
+	if (ledger->watcher.changed)
+		ledger->watcher.changed(ledger->watcher.context, &node->lease);
+}
+
+static void lease_remove(struct ledger *ledger, struct lease_node *node, enum lease_ending why,
+			 uint64_t time)
+{
+	if (ledger->watcher.ended)
+		ledger->watcher.ended(ledger->watcher.context, &node->lease, why, time);
 	lease_pool_forget(&ledger->pool, node);
 	lease_index_remove(&ledger->index, node);
 }
 
 /* For good, because of the record at `time`. */
-static void lease_end(struct ledger *ledger, struct lease_node *node, uint64_t time,
-		      const struct ending *ending)
+static void lease_end(struct ledger *ledger, struct lease_node *node, enum lease_ending why,
+		      uint64_t time, const struct ending *ending)
 {
 	const struct lease *lease = &node->lease;
 
@@ -88,15 +103,18 @@ static void lease_end(struct ledger *ledger, struct lease_node *node, uint64_t t
 		*ending->lingered = lease->state == LEASE_TIME_WAIT && time > lease->since
 					    ? time - lease->since
 					    : 0;
-	lease_remove(ledger, node);
+	lease_remove(ledger, node, why, time);
 }
 
 static void ledger_expire(struct ledger *ledger, uint64_t now)
 {
 	if (now > ledger->now)
 		ledger->now = now;
-	while (ledger->index.ends && ledger->index.ends->end <= ledger->now)
-		lease_remove(ledger, ledger->index.ends);
+	while (ledger->index.ends && ledger->index.ends->end <= ledger->now) {
+		struct lease_node *node = ledger->index.ends;
+
+		lease_remove(ledger, node, LEASE_EXPIRED, node->lease.expires);
+	}
 }
 
 static void process_set(struct lease_process *process, const struct wire_event *record)
@@ -189,12 +207,14 @@ static int lease_open(struct ledger *ledger, const struct lease *lease, const st
 	}
 	lease_pool_update(&ledger->pool, node);
 	ledger->totals.opened++;
+	if (ledger->watcher.opened)
+		ledger->watcher.opened(ledger->watcher.context, &node->lease);
 	if (older)
-		lease_end(ledger, older, lease->claimed, ending);
+		lease_end(ledger, older, LEASE_MISSED, ledger->now, ending);
 	if (lease->expires)
 		lease_index_set_end(&ledger->index, node, lease->expires);
 	while (ledger->index.count > ledger->limit) {
-		lease_remove(ledger, ledger->index.uses);
+		lease_remove(ledger, ledger->index.uses, LEASE_EVICTED, ledger->now);
 		ledger->totals.evicted++;
 	}
 	return 0;
@@ -271,6 +291,7 @@ static int call_record(struct ledger *ledger, const struct wire_event *call,
 		state_set(ledger, node, call_state(call, lease->state), call->header.time);
 	}
 	lease_pool_update(&ledger->pool, node);
+	lease_tell(ledger, node);
 	return 0;
 }
 
@@ -300,6 +321,7 @@ static int outcome_record(struct ledger *ledger, const struct wire_event *outcom
 		state_set(ledger, node, LEASE_ESTABLISHED, outcome->header.time);
 	}
 	lease_pool_update(&ledger->pool, node);
+	lease_tell(ledger, node);
 	return 0;
 }
 
@@ -340,6 +362,7 @@ static void time_wait_begin(struct ledger *ledger, struct lease_node *node,
 	state_set(ledger, node, LEASE_TIME_WAIT, begun);
 	lease_index_use(&ledger->index, node);
 	lease_pool_update(&ledger->pool, node);
+	lease_tell(ledger, node);
 }
 
 static void release_record(struct ledger *ledger, const struct wire_event *release,
@@ -354,7 +377,7 @@ static void release_record(struct ledger *ledger, const struct wire_event *relea
 	else if (release->flags & WIRE_TIME_WAIT && !over)
 		time_wait_begin(ledger, node, release);
 	else
-		lease_end(ledger, node, release->header.time, ending);
+		lease_end(ledger, node, LEASE_RELEASED, release->header.time, ending);
 }
 
 /* ---- seeds ---- */
@@ -438,6 +461,7 @@ static void shares_adopt(struct ledger *ledger, const struct lease *listener)
 			continue;
 		node->lease.share = true;
 		lease_pool_update(&ledger->pool, node);
+		lease_tell(ledger, node);
 	}
 }
 

@@ -62,6 +62,7 @@ struct lease {
 	struct lease_process claimant; /* pid 0: the claim was before the stream */
 	struct lease_process holder;   /* a process that had it when a seed or a call told of
 					* a claim that was not seen; else pid 0 */
+	void *note;		       /* the watcher's own */
 };
 
 struct ledger;
@@ -78,6 +79,24 @@ struct ledger_totals {
  * close. NULL without memory. */
 struct ledger *ledger_new(size_t limit);
 void ledger_free(struct ledger *ledger);
+
+enum lease_ending {
+	LEASE_RELEASED,
+	LEASE_EXPIRED, /* TIME_WAIT: its end was not seen, and is estimated */
+	LEASE_MISSED,  /* its socket made another claim: the release was lost */
+	LEASE_EVICTED, /* for want of room */
+};
+
+/* For whoever keeps a record of the leases. Called while a record is taken in; a lease is
+ * the same object from `opened` to `ended`, which comes for each one but those that are
+ * left when the ledger is freed. `time`: when it ended, CLOCK_MONOTONIC. */
+struct lease_watcher {
+	void (*opened)(void *context, struct lease *lease);
+	void (*changed)(void *context, struct lease *lease);
+	void (*ended)(void *context, struct lease *lease, enum lease_ending ending, uint64_t time);
+	void *context;
+};
+void ledger_watch(struct ledger *ledger, const struct lease_watcher *watcher);
 
 /*
  * Takes in one record of a socket: WIRE_CALL, WIRE_OUTCOME, WIRE_RELEASE or WIRE_SEED.

@@ -17,14 +17,14 @@
 
 #include "model/blocked.h"
 #include "records.h"
-#include "stream/pipeline.h"
+#include "stream/view.h"
 
-/* A format that tells what the pipeline does with it: one letter an event. */
+/* A format that tells what the view does with it: one letter an event. */
 static struct format_options seen_options;
 static char letters[512];
 static bool fail_next;
 
-/* What the pipeline said of the newest event beyond its record: copies, because that
+/* What the view said of the newest event beyond its record: copies, because that
  * lives no longer than the call. */
 static struct {
 	struct blocked blocked;
@@ -76,9 +76,9 @@ static void spy_close(struct format *format)
 static const struct format_ops spy = {"spy", "", spy_open, spy_begin, spy_event, spy_close};
 
 struct chain {
-	struct pipeline_options options;
+	struct view_options options;
 	struct output output;
-	struct pipeline *pipeline;
+	struct view *view;
 	uint64_t number; /* of the newest record of CPU 0 */
 	uint32_t lost;
 	const char *why;
@@ -87,14 +87,14 @@ struct chain {
 static void chain_open(struct chain *chain)
 {
 	chain->options.format = &spy;
-	chain->pipeline = pipeline_new(&chain->options, &chain->output);
-	assert_non_null(chain->pipeline);
+	chain->view = view_new(&chain->options, &chain->output);
+	assert_non_null(chain->view);
 }
 
 static void chain_close(struct chain *chain)
 {
-	pipeline_free(chain->pipeline);
-	pipeline_options_free(&chain->options);
+	view_free(chain->view);
+	view_options_free(&chain->options);
 	output_free(&chain->output);
 }
 
@@ -102,14 +102,14 @@ static int chain_start(struct chain *chain)
 {
 	struct wire_stream_start start = record_start();
 
-	return pipeline_record(chain->pipeline, &start, sizeof(start), &chain->why);
+	return view_record(chain->view, &start, sizeof(start), &chain->why);
 }
 
 static int chain_event(struct chain *chain, struct wire_event event)
 {
 	event.header.cpu_sequence = record_number(0, ++chain->number + chain->lost);
 	event.header.lost = chain->lost;
-	return pipeline_record(chain->pipeline, &event, sizeof(event), &chain->why);
+	return view_record(chain->view, &event, sizeof(event), &chain->why);
 }
 
 static int chain_bind(struct chain *chain, uint16_t port)
@@ -134,14 +134,14 @@ static int chain_process(struct chain *chain)
 
 	process.header.cpu_sequence = record_number(0, ++chain->number + chain->lost);
 	process.header.lost = chain->lost;
-	return pipeline_record(chain->pipeline, &process, sizeof(process), &chain->why);
+	return view_record(chain->view, &process, sizeof(process), &chain->why);
 }
 
 static int chain_end(struct chain *chain, uint64_t seen, uint64_t lost)
 {
 	struct wire_stream_end end = record_end(seen, lost);
 
-	return pipeline_record(chain->pipeline, &end, sizeof(end), &chain->why);
+	return view_record(chain->view, &end, sizeof(end), &chain->why);
 }
 
 static void totals_are(const struct chain *chain, const char *line)
@@ -149,7 +149,7 @@ static void totals_are(const struct chain *chain, const char *line)
 	struct buffer text = BUFFER_EMPTY;
 	struct totals totals;
 
-	pipeline_totals(chain->pipeline, &totals);
+	view_totals(chain->view, &totals);
 	totals_text(&totals, &text);
 	buffer_byte(&text, '\0');
 	assert_string_equal(text.data, line);
@@ -164,10 +164,10 @@ static void test_chain(void **state)
 	(void)state;
 	assert_int_equal(filter_set_ports("80,81", &chain.options.filter.ports, &expected), 0);
 	chain_open(&chain);
-	assert_null(pipeline_stream(chain.pipeline));
+	assert_null(pipeline_stream(view_pipeline(chain.view)));
 	assert_int_equal(chain.output.pending.length, 0); /* no stream, no heading */
 	assert_int_equal(chain_start(&chain), 0);
-	assert_non_null(pipeline_stream(chain.pipeline));
+	assert_non_null(pipeline_stream(view_pipeline(chain.view)));
 	assert_int_equal(chain_process(&chain), 0);
 	assert_int_equal(chain_bind(&chain, 80), 0);
 	assert_int_equal(chain_bind(&chain, 22), 0);
@@ -236,7 +236,7 @@ static void test_blocked(void **state)
 	totals_are(&chain, "2 seen = 1 delivered + 1 filtered + 0 lost");
 
 	/* what the kernel listed goes with its call alone, and is no record of it */
-	assert_int_equal(pipeline_record(chain.pipeline, &listed, sizeof(listed), &chain.why), 0);
+	assert_int_equal(view_record(chain.view, &listed, sizeof(listed), &chain.why), 0);
 	assert_int_equal(chain_fail(&chain, 80), 0);
 	assert_int_equal(explained.blocked.entries[0].holder.key.pid, 77);
 	assert_int_equal(chain_fail(&chain, 80), 0);
@@ -268,7 +268,7 @@ static void test_former_listener(void **state)
 	assert_int_equal(chain_bind(&chain, 80), 0);
 	assert_int_equal(chain_event(&chain, listen), 0);
 	assert_int_equal(chain_event(&chain, release), 0);
-	assert_int_equal(pipeline_record(chain.pipeline, &listed, sizeof(listed), &chain.why), 0);
+	assert_int_equal(view_record(chain.view, &listed, sizeof(listed), &chain.why), 0);
 	assert_int_equal(chain_fail(&chain, 80), 0);
 	assert_int_equal(explained.blocked.total, 1);
 	assert_int_equal(explained.blocked.entries[0].process.key.pid, 4242);
@@ -355,7 +355,7 @@ static void test_evictions(void **state)
 		bind.local_port = (uint16_t)(1 + i % 65535);
 		assert_int_equal(chain_event(&chain, bind), 0);
 	}
-	pipeline_totals(chain.pipeline, &totals);
+	view_totals(chain.view, &totals);
 	assert_int_equal(totals.evicted, 3);
 	assert_int_equal(chain_end(&chain, PIPELINE_LEASES + 3, 0), 0);
 	assert_int_equal(explained.evicted, 3);
@@ -376,12 +376,12 @@ static void test_count(void **state)
 	assert_int_equal(chain_bind(&chain, 80), 0);
 	assert_int_equal(chain_bind(&chain, 22), 0);
 	chain.lost = 1;
-	assert_int_equal(chain_bind(&chain, 80), PIPELINE_DONE);
-	assert_int_equal(chain_bind(&chain, 80), PIPELINE_DONE);
-	assert_int_equal(pipeline_record(chain.pipeline, NULL, 0, &chain.why), PIPELINE_DONE);
+	assert_int_equal(chain_bind(&chain, 80), VIEW_DONE);
+	assert_int_equal(chain_bind(&chain, 80), VIEW_DONE);
+	assert_int_equal(view_record(chain.view, NULL, 0, &chain.why), VIEW_DONE);
 	assert_string_equal(letters, "(SbLb");
 	totals_are(&chain, "4 seen = 2 delivered + 1 filtered + 1 lost");
-	assert_int_equal(chain_end(&chain, 5, 1), PIPELINE_DONE);
+	assert_int_equal(chain_end(&chain, 5, 1), VIEW_DONE);
 	assert_string_equal(letters, "(SbLbE");
 	totals_are(&chain, "5 seen = 2 delivered + 1 filtered + 1 lost + 1 behind --count");
 	chain_close(&chain);
@@ -405,9 +405,9 @@ static void test_no_memory(void **state)
 
 	(void)state;
 	fail_next = true;
-	assert_null(pipeline_new(&chain.options, &chain.output));
+	assert_null(view_new(&chain.options, &chain.output));
 	fail_next = false;
-	pipeline_free(NULL);
+	view_free(NULL);
 }
 
 /* Written with the batch; before that only if much is pending. */
@@ -426,7 +426,7 @@ static void test_flush(void **state)
 	assert_int_equal(chain_bind(&chain, 80), 0);
 	assert_int_equal(ioctl(pipes[0], FIONREAD, &length), 0);
 	assert_int_equal(length, 0);
-	assert_int_equal(pipeline_flush(chain.pipeline), 0);
+	assert_int_equal(view_flush(chain.view), 0);
 	assert_int_equal(read(pipes[0], text, sizeof(text) - 1), 34);
 	assert_string_equal(text, "heading\nstream-start\nbound-socket\n");
 	close(pipes[0]);
@@ -435,7 +435,7 @@ static void test_flush(void **state)
 		result = chain_bind(&chain, 80);
 	}
 	assert_int_equal(result, -EPIPE);
-	assert_int_equal(pipeline_flush(chain.pipeline), -EPIPE);
+	assert_int_equal(view_flush(chain.view), -EPIPE);
 	chain_close(&chain);
 	close(pipes[1]);
 }
@@ -446,28 +446,28 @@ static void test_set_format(void **state)
 	const char *expected = NULL;
 
 	(void)state;
-	assert_int_equal(pipeline_set_format("json", &format, &expected), 0);
+	assert_int_equal(view_set_format("json", &format, &expected), 0);
 	assert_ptr_equal(format, &format_json);
-	assert_int_equal(pipeline_set_format("csv", &format, &expected), 0);
+	assert_int_equal(view_set_format("csv", &format, &expected), 0);
 	assert_ptr_equal(format, &format_csv);
-	assert_int_equal(pipeline_set_format("table", &format, &expected), 0);
-	assert_int_equal(pipeline_set_format("xml", &format, &expected), -EINVAL);
-	assert_int_equal(pipeline_set_format("", &format, &expected), -EINVAL);
+	assert_int_equal(view_set_format("table", &format, &expected), 0);
+	assert_int_equal(view_set_format("xml", &format, &expected), -EINVAL);
+	assert_int_equal(view_set_format("", &format, &expected), -EINVAL);
 	assert_ptr_equal(format, &format_table);
 	assert_string_equal(expected, "table, json or csv");
 }
 
 static void test_set_fields(void **state)
 {
-	struct pipeline_options options = {0};
+	struct view_options options = {0};
 	struct field_choice *choice = &options.fields;
 	struct output output = OUTPUT_TO(-1);
 	const char *expected = NULL;
 
 	(void)state;
 	/* By path, by heading, in either case; the second list adds to the first. */
-	assert_int_equal(pipeline_set_fields("process.pid,COMM", choice, &expected), 0);
-	assert_int_equal(pipeline_set_fields("message", choice, &expected), 0);
+	assert_int_equal(view_set_fields("process.pid,COMM", choice, &expected), 0);
+	assert_int_equal(view_set_fields("message", choice, &expected), 0);
 	assert_int_equal(choice->count, 3);
 	assert_string_equal(choice->fields[0]->path, "process.pid");
 	assert_string_equal(choice->fields[1]->path, "process.name");
@@ -475,12 +475,12 @@ static void test_set_fields(void **state)
 	options.format = &spy;
 	options.width = 99;
 	options.color = true;
-	pipeline_free(pipeline_new(&options, &output));
+	view_free(view_new(&options, &output));
 	assert_ptr_equal(seen_options.fields, choice->fields);
 	assert_int_equal(seen_options.field_count, 3);
 	assert_int_equal(seen_options.width, 99);
 	assert_true(seen_options.color);
-	pipeline_options_free(&options);
+	view_options_free(&options);
 	assert_null(options.fields.fields);
 }
 
@@ -488,31 +488,30 @@ static void test_set_unknown_field(void **state)
 {
 	static const char *const wrong[] = {"",	       "pid,,comm", "pid,",
 					    "process", "pid,bogus", "pid "};
-	struct pipeline_options options = {0};
+	struct view_options options = {0};
 	const char *expected;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		expected = NULL;
-		assert_int_equal(pipeline_set_fields(wrong[i], &options.fields, &expected),
-				 -EINVAL);
+		assert_int_equal(view_set_fields(wrong[i], &options.fields, &expected), -EINVAL);
 		assert_non_null(expected);
 	}
-	assert_int_equal(pipeline_set_fields("pid,bogus", &options.fields, &expected), -EINVAL);
+	assert_int_equal(view_set_fields("pid,bogus", &options.fields, &expected), -EINVAL);
 	assert_non_null(strstr(expected, "('bogus' is none of them): @timestamp, message, "));
 	for (unsigned int i = 0; i < field_count; i++) {
 		assert_non_null(strstr(expected, field_table[i].path));
 		if (field_table[i].column)
 			assert_non_null(strstr(expected, field_table[i].column));
 	}
-	pipeline_options_free(&options);
+	view_options_free(&options);
 }
 
 /* What the terminal is like, and what the environment says of it. */
 static void settled_is(int fd, const char *columns, const char *no_color, const char *term,
 		       unsigned int width, bool color)
 {
-	struct pipeline_options options = {.width = 7, .color = true};
+	struct view_options options = {.width = 7, .color = true};
 
 	setenv("COLUMNS", columns ? columns : "", 1);
 	if (!columns)
@@ -523,7 +522,7 @@ static void settled_is(int fd, const char *columns, const char *no_color, const 
 	setenv("TERM", term ? term : "", 1);
 	if (!term)
 		unsetenv("TERM");
-	pipeline_options_settle(&options, fd);
+	view_options_settle(&options, fd);
 	assert_ptr_equal(options.format, &format_table);
 	assert_int_equal(options.width, width);
 	assert_int_equal(options.color, color);
