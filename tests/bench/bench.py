@@ -26,13 +26,13 @@ def portsnoop():
     return os.path.abspath(os.environ.get("PORTSNOOP", os.path.join(TREE, "build", "portsnoop")))
 
 
-def build(source):
+def build(source, *flags):
     """The path of a program, made if need be."""
     source = os.path.join(TREE, source)
     path = os.path.join(TREE, "build", "bench", os.path.basename(source).removesuffix(".c"))
     if not os.path.exists(path) or os.path.getmtime(path) < os.path.getmtime(source):
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        made = subprocess.run([os.environ.get("CC", "cc"), "-std=gnu11", "-O2", "-o", path, source],
+        made = subprocess.run([os.environ.get("CC", "cc"), "-std=gnu11", "-O2", "-o", path, source, *flags],
                               capture_output=True, text=True, check=False)
         if made.returncode:
             raise Broken(f"{source}: {made.stderr.strip()}")

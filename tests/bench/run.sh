@@ -1,10 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# usage: tests/bench/run.sh [PART...]   (who memory start soak)
+# usage: tests/bench/run.sh [PART...]   (PARTS below)
 #
 # Measures, and prints a table a part. Fails only if something could not be measured;
 # a tool that is not there is named.
 set -u
+
+PARTS='who memory start soak store history record'
 
 cd "$(dirname "$0")/../.." || exit 1
 if [ "$(id -u)" -ne 0 ]; then
@@ -24,15 +26,16 @@ trap give_back EXIT
 trap 'exit 130' INT TERM HUP
 
 tools/install-deps.sh bench || echo 'bench: goes on without what is missing' >&2
-[ $# -gt 0 ] || set -- who memory start soak
+# shellcheck disable=SC2086
+[ $# -gt 0 ] || set -- $PARTS
 status=0
 for part; do
-	case $part in
-	who | memory | start | soak)
+	case " $PARTS " in
+	*" $part "*)
 		python3 "tests/bench/$part.py" || status=1
 		;;
 	*)
-		echo "bench: unknown part '$part': expected who, memory, start or soak" >&2
+		echo "bench: unknown part '$part': expected one of $PARTS" >&2
 		exit 2
 		;;
 	esac

@@ -54,11 +54,11 @@ def equal(have, want, what):
 
 
 def with_tier(words):
-    """TIER chooses the tier of every trace that does not choose by itself."""
+    """TIER chooses the tier of every trace and recording that does not choose by itself."""
     tier = os.environ.get("TIER")
-    if not tier or words[:1] != ("trace",) or "--tier" in words:
+    if not tier or words[:1] not in (("trace",), ("record",)) or {"--tier", "--status"} & set(words):
         return words
-    return ("trace", "--tier", tier, *words[1:])
+    return (words[0], "--tier", tier, *words[1:])
 
 
 def program():

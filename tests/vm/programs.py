@@ -84,6 +84,10 @@ def elf_machine(path):
     return int.from_bytes(head[18:20], "little") if head[:4] == b"\x7fELF" else None
 
 
+# What a guest runs in each tier beside the situations: NAME.sh.
+SCRIPTS = ("ledger", "record")
+
+
 def programs_get(arch, portsnoop, busybox):
     """{name in the guest: path}; Missing when there cannot be a guest."""
     path = portsnoop or os.path.join(TREE, PORTSNOOP[arch])
@@ -99,5 +103,5 @@ def programs_get(arch, portsnoop, busybox):
     if arch == "amd64" and factory32_make():
         programs["factory32"] = factory32_make()
     if arch == "amd64":
-        programs["ledger.sh"] = os.path.join(HERE, "ledger.sh")
+        programs.update({f"{name}.sh": os.path.join(HERE, f"{name}.sh") for name in SCRIPTS})
     return programs

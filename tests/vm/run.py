@@ -37,7 +37,7 @@ GUESTS = 2
 # Cells that a kernel cannot have, so that refusing is right there.
 IMPOSSIBLE = {("6.1", "arm64", "fentry"): "arm64 has no BPF trampolines before 6.4"}
 
-LEDGER_LINE = re.compile(r"(?P<state>ok|not ok|skip) (?P<name>[^:]*)(: (?P<reason>.*))?")
+SCRIPT_LINE = re.compile(r"(?P<state>ok|not ok|skip) (?P<name>[^:]*)(: (?P<reason>.*))?")
 KERNEL_TROUBLE = re.compile(r"WARNING: |BUG: |Oops|general protection fault|refcount_t: |KASAN")
 
 
@@ -167,19 +167,20 @@ def tier_judge(cell, results, row):
         state, reason = compare.verdict(report, by_pid, uncovered, True)
         row.add(matrix.kinds_of(report.situation, has_error(report)), state, reason)
         results.add(cell, state, report.situation, reason)
-    if "ledger.sh" in cell.machine.programs:
-        ledger_judge(cell, results)
+    for name in programs.SCRIPTS:
+        if f"{name}.sh" in cell.machine.programs:
+            script_judge(cell, name, results)
 
 
-def ledger_judge(cell, results):
-    """What ledger.sh says; without its last line it did not come to its end."""
-    lines = cell.outcome.text(f"ledger.report.{cell.tier}").splitlines()
+def script_judge(cell, name, results):
+    """What NAME.sh says; without its last line it did not come to its end."""
+    lines = cell.outcome.text(f"{name}.report.{cell.tier}").splitlines()
     for line in lines:
-        found = LEDGER_LINE.fullmatch(line)
+        found = SCRIPT_LINE.fullmatch(line)
         if found:
-            results.add(cell, found["state"], f"ledger: {found['name']}", found["reason"])
+            results.add(cell, found["state"], f"{name}: {found['name']}", found["reason"])
     if lines[-1:] != ["end"] or len(lines) < 2:
-        results.add(cell, "not ok", "ledger", "no end: " + "~".join(lines[-3:]))
+        results.add(cell, "not ok", name, "no end: " + "~".join(lines[-3:]))
 
 
 def verifier_judge(cell, results):

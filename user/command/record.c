@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* `portsnoop record`: the history, as it happens. */
+#include "command/record.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "command/probe_option.h"
+#include "lib/cleanup.h"
+#include "lib/log.h"
+#include "stream/recording.h"
+
+#define REPLAY_COMMIT 50000 /* records */
+
+static const struct option_entry record_options[] = {
+	OPTION("db", 0, "FILE", "the database; the default is " STORE_PATH, option_string,
+	       struct record_options, store.path),
+	OPTION("max-size", 0, "SIZE",
+	       "what the database may have of the disk: the oldest goes first; the default is 1G",
+	       option_size, struct record_options, store.max_size),
+	OPTION("max-age", 0, "TIME", "forget what is older: 90d, 12h; without it nothing is",
+	       option_duration, struct record_options, store.max_age),
+	PROBE_OPTIONS(struct record_options, tier, ring),
+	OPTION("config", 0, "FILE",
+	       "read options from this file; the default is " RECORD_CONFIG ", if it is there",
+	       option_string, struct record_options, config),
+	OPTION("replay", 0, "FILE", "record what 'trace --save FILE' kept, not the kernel",
+	       option_string, struct record_options, replay),
+	OPTION("status", 0, NULL, "ask the one that is recording how it fares", option_flag,
+	       struct record_options, status),
+	{0},
+};
+
+/* Read again, into a copy: an error must change nothing. */
+static int record_reload(struct record_options *options)
+{
+	(void)options;
+	return 0;
+}
+
+/* 0 or an exit status. */
+static int stream_record(struct recorder *recorder, struct recording_reader *reader,
+			 const char *file)
+{
+	const struct stream *stream;
+	const char *why = NULL;
+	const void *record;
+	uint64_t offset, records = 0;
+	int64_t now = 0;
+	size_t size;
+	int result;
+
+	for (;;) {
+		result = recording_next(reader, &record, &size, &offset);
+		if (result <= 0)
+			break;
+		result = recorder_record(recorder, record, size, &why);
+		if (result)
+			break;
+		stream = pipeline_stream(recorder_pipeline(recorder));
+		now = stream_wall_time(stream, ((const struct wire_header *)record)->time);
+		if (++records % REPLAY_COMMIT == 0)
+			recorder_commit(recorder, now);
+	}
+	if (records && recorder_commit(recorder, now))
+		return EXIT_FAILURE; /* which the store has said */
+	if (!result)
+		return EXIT_SUCCESS;
+	if (why)
+		log_message("%s: at byte %" PRIu64 ": %s", file, offset, why);
+	else if (*recording_why(reader))
+		log_message("%s", recording_why(reader));
+	else
+		log_error(result, "%s", file);
+	return EXIT_FAILURE;
+}
+
+static int record_replay(const char *file, struct store *store)
+{
+	struct recording_reader *reader;
+	struct recorder *recorder;
+	struct store_status status;
+	int result = recording_open(file, &reader);
+
+	if (result)
+		return log_error(result, "%s", file), EXIT_FAILURE;
+	recorder = recorder_new(store);
+	if (!recorder) {
+		recording_reader_free(reader);
+		return log_error(-ENOMEM, "%s", file), EXIT_FAILURE;
+	}
+	result = stream_record(recorder, reader, file);
+	store_status(store, &status);
+	log_message("%" PRIu64 " leases and failures written, %" PRIu64 " dropped, %" PRIu64
+		    " still held",
+		    status.written, status.dropped, status.open);
+	recorder_free(recorder);
+	recording_reader_free(reader);
+	return result;
+}
+
+static int record_start(struct record_options *options)
+{
+	struct store *store;
+	struct timespec now;
+	char why[512];
+	int status;
+
+	umask(0027);
+	if (store_open(&options->store, &store, why, sizeof(why))) {
+		log_message("%s", why);
+		return EXIT_FAILURE;
+	}
+	if (options->replay)
+		status = record_replay(options->replay, store);
+	else
+		status = record_live(options, store, record_reload);
+	clock_gettime(CLOCK_REALTIME, &now);
+	store_close(store, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec);
+	return status;
+}
+
+static int record_run(const struct command *command, int argc, char **argv)
+{
+	struct record_options options = {
+		.store = {.path = STORE_PATH, .max_size = STORE_MAX_SIZE},
+	};
+	int first = options_parse(command, argc, argv, &options);
+
+	if (first < argc)
+		usage_error(command, "'%s': expected an option", argv[first]);
+	return record_start(&options);
+}
+
+const struct command command_record = {
+	.name = "record",
+	.usage = "[OPTION]...",
+	.summary = "remember who had which port, for 'history'",
+	.text = "Keeps every lease of a port and every claim that failed in a database: who made "
+		"the claim, when, what came of it, when the port was given back, what stood in "
+		"the way. Runs until it is stopped; SIGHUP makes it read its configuration and "
+		"open its database anew. Once it watches, it gives up all privileges.",
+	.options = record_options,
+	.run = record_run,
+};

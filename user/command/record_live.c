@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "command/record.h"
+#include "command/serve.h"
+#include "guard/guard.h"
+#include "lib/cleanup.h"
+#include "lib/log.h"
+#include "lib/notify.h"
+#include "lib/signals.h"
+#include "probe/session.h"
+#include "service/server.h"
+
+#define NS_PER_MS UINT64_C(1000000)
+
+struct live {
+	struct record_options *options;
+	int (*reload)(struct record_options *options);
+	struct store *store;
+	struct recorder *recorder;
+	struct session *session;
+	struct server *server; /* NULL: none */
+	int signals;
+	bool bad;	    /* a record was refused, and that was said */
+	uint64_t due;	    /* of the next commit, CLOCK_MONOTONIC; 0: nothing waits */
+	uint64_t alive_due; /* of the next sign of life */
+	uint64_t watchdog;  /* ns between two pings; 0: none */
+	uint64_t ping_due;
+	uint64_t committed; /* events that the last commit had seen */
+	uint64_t lag;	    /* ns between the newest record and our look at it */
+};
+
+static int64_t clock_now(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static uint64_t monotonic(void)
+{
+	return (uint64_t)clock_now(CLOCK_MONOTONIC);
+}
+
+static int live_record(void *context, void *record, size_t size)
+{
+	struct live *live = context;
+	const char *why = NULL;
+	int result = recorder_record(live->recorder, record, size, &why);
+
+	if (result != -EBADMSG)
+		return result;
+	/* It changed nothing. */
+	if (!live->bad)
+		log_message("a record from the kernel is not as it should be: %s", why);
+	live->bad = true;
+	return 0;
+}
+
+static uint64_t events_seen(const struct live *live)
+{
+	struct recorder_totals totals;
+
+	recorder_totals(live->recorder, &totals);
+	return totals.events;
+}
+
+static void live_commit(struct live *live)
+{
+	uint64_t now = monotonic();
+
+	/* What goes wrong is said by the store, which keeps what it can. */
+	live->due = recorder_commit(live->recorder, clock_now(CLOCK_REALTIME))
+			    ? now + RECORD_COMMIT_NS
+			    : 0;
+	live->alive_due = now + RECORD_ALIVE_NS;
+	live->committed = events_seen(live);
+}
+
+static void live_reload(struct live *live)
+{
+	notify_reloading();
+	if (!live->reload(live->options))
+		store_limit(live->store, live->options->store.max_size,
+			    live->options->store.max_age);
+	recorder_commit(live->recorder, clock_now(CLOCK_REALTIME));
+	store_reopen(live->store, clock_now(CLOCK_REALTIME));
+	live_commit(live);
+	log_message("read the configuration again, and opened the database anew");
+	notify_ready("recording");
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	if (!a || !b)
+		return a ? a : b;
+	return a < b ? a : b;
+}
+
+/* In ms; -1: for ever. */
+static int live_timeout(const struct live *live)
+{
+	uint64_t now = monotonic(), next = earlier(live->due, live->alive_due);
+	int busy = session_timeout(live->session);
+
+	next = earlier(next, live->ping_due);
+	if (!busy)
+		return 0;
+	return next <= now ? 0 : (int)((next - now) / NS_PER_MS + 1);
+}
+
+static void live_tend(struct live *live)
+{
+	uint64_t now = monotonic();
+
+	if (!live->due && recorder_pending(live->recorder))
+		live->due = now + RECORD_COMMIT_NS;
+	if ((live->due && live->due <= now) || live->alive_due <= now ||
+	    events_seen(live) - live->committed >= RECORD_COMMIT_EVENTS)
+		live_commit(live);
+	if (live->ping_due && live->ping_due <= now) {
+		notify_alive();
+		live->ping_due = now + live->watchdog;
+	}
+}
+
+static int live_loop(struct live *live)
+{
+	struct pollfd fds[] = {
+		{.fd = session_fd(live->session), .events = POLLIN},
+		{.fd = live->signals, .events = POLLIN},
+		{.fd = live->server ? server_fd(live->server) : -1, .events = POLLIN},
+	};
+	struct recorder_totals totals;
+	int result;
+
+	for (;;) {
+		result = session_drain(live->session);
+		if (result < 0)
+			return result;
+		recorder_totals(live->recorder, &totals);
+		live->lag = result && totals.newest ? monotonic() - (uint64_t)totals.newest : 0;
+		live_tend(live);
+		if (signals_stop())
+			return 0;
+		if (signals_reload())
+			live_reload(live);
+		/* Behind what came meanwhile: who asks after a claim is told of it. */
+		if (fds[2].revents && server_handle(live->server)) {
+			log_message("the service socket failed: 'who' and --status get no answers");
+			server_close(live->server);
+			live->server = NULL;
+			fds[2].fd = -1;
+		}
+		if (poll(fds, sizeof(fds) / sizeof(*fds), live_timeout(live)) < 0 && errno != EINTR)
+			return -errno;
+	}
+}
+
+/* Everything that needs privileges, then without them. 0 or an exit status. */
+static int live_start(struct live *live)
+{
+	struct probe_options probe = {
+		.tier = live->options->tier,
+		.ring_bytes = live->options->ring,
+		.releases = true,
+		.ledger = true,
+	};
+	struct server_options server = {0};
+	struct probe_failure failure;
+	char why[256];
+	int error;
+
+	live->session = session_open(&probe, live_record, live, &failure);
+	if (!live->session) {
+		log_message("%s", failure.text);
+		return EXIT_FAILURE;
+	}
+	server.source = serve_source(recorder_pipeline(live->recorder));
+	error = server_open(&server, &live->server);
+	if (error)
+		log_error(error, "no service socket in %s: 'who' and --status get no answers",
+			  SERVICE_FOLDER);
+	if (guard_enter(why, sizeof(why))) {
+		log_message("%s", why);
+		return EXIT_FAILURE;
+	}
+	live->watchdog = notify_watchdog() / 2;
+	live->ping_due = live->watchdog ? monotonic() + live->watchdog : 0;
+	live_commit(live);
+	log_message("recording to %s, %s tier", live->options->store.path,
+		    tier_name(pipeline_stream(recorder_pipeline(live->recorder))->start.tier));
+	notify_ready("recording");
+	return 0;
+}
+
+static void totals_say(const struct live *live)
+{
+	struct recorder_totals totals;
+	struct store_status status;
+
+	recorder_totals(live->recorder, &totals);
+	store_status(live->store, &status);
+	log_message("%" PRIu64 " events, %" PRIu64 " lost; %" PRIu64
+		    " leases and failures written, %" PRIu64 " dropped, %" PRIu64 " still held",
+		    totals.events, totals.ended ? totals.end.lost : totals.lost, status.written,
+		    status.dropped, status.open);
+}
+
+static int live_end(struct live *live, int result)
+{
+	int error = session_end(live->session, result < 0);
+
+	notify_stopping();
+	if (result >= 0)
+		result = error;
+	if (result < 0)
+		log_error(result, "recording");
+	live_commit(live);
+	totals_say(live);
+	return result < 0 || live->due ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int record_live(struct record_options *options, struct store *store,
+		int (*reload)(struct record_options *options))
+{
+	struct live live = {.options = options, .reload = reload, .store = store};
+	int status;
+
+	live.signals = signals_open(SIGNALS_SERVICE);
+	live.recorder = recorder_new(store);
+	if (live.signals < 0 || !live.recorder) {
+		log_error(live.signals < 0 ? live.signals : -ENOMEM, "recording");
+		recorder_free(live.recorder);
+		return EXIT_FAILURE;
+	}
+	status = live_start(&live);
+	if (!status)
+		status = live_end(&live, live_loop(&live));
+	server_close(live.server);
+	session_close(live.session);
+	recorder_free(live.recorder);
+	return status;
+}
