@@ -22,7 +22,7 @@ SECONDS ?= 300
 once = $(eval $(1) := $(shell $(2)))$($(1))
 ARCH ?= $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/')
 MULTIARCH = $(call once,MULTIARCH,$(CC) -print-multiarch)
-PACKAGES := libbpf libelf zlib
+PACKAGES := libbpf libelf zlib sqlite3 libseccomp libcap-ng
 PACKAGE_CFLAGS = $(call once,PACKAGE_CFLAGS,$(PKG_CONFIG) --cflags $(PACKAGES))
 PACKAGE_LIBS = $(call once,PACKAGE_LIBS,$(PKG_CONFIG) --libs $(PACKAGES))
 PACKAGE_STATIC_LIBS = $(call once,PACKAGE_STATIC_LIBS,$(PKG_CONFIG) --static --libs $(PACKAGES))
@@ -63,6 +63,7 @@ UNIT := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_SHARED := $(filter-out $(UNIT),$(sort $(wildcard tests/unit/*.c)))
 FUZZ := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FACTORY := $(sort $(wildcard tests/live/factory*.c))
+MANUAL := $(sort $(wildcard tools/manual/*.c))
 UNIT_PROGRAMS := $(UNIT:tests/%.c=build/%)
 FUZZ_PROGRAMS := $(FUZZ:tests/%.c=build/%)
 
@@ -72,7 +73,7 @@ WARN := -Wall -Wextra $(WERROR) -Wmissing-prototypes -Wstrict-prototypes -Wshado
 HARDEN := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 RELRO := -Wl,-z,relro,-z,now
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-BASE = -std=gnu11 $(WARN) -DPORTSNOOP_VERSION='"$(VERSION)"' -Iinclude -Iuser
+BASE = -std=gnu11 -D_GNU_SOURCE $(WARN) -DPORTSNOOP_VERSION='"$(VERSION)"' -Iinclude -Iuser
 
 # The variants of the user side: compiler, flags, link flags, libraries, and the
 # folder of the BPF objects that the program carries.
@@ -152,7 +153,7 @@ unit: $(UNIT_PROGRAMS) ## run the unit tests, with ASan and UBSan
 	@tools/run-tests.sh unit
 
 .PHONY: golden
-golden: build/san/portsnoop ## compare the output for recorded streams, with ASan and UBSan
+golden: build/san/portsnoop build/manual/portsnoop.8 ## compare the output for recorded streams, with ASan and UBSan
 	@tools/run-tests.sh golden
 
 .PHONY: live
@@ -177,14 +178,23 @@ bench: build/portsnoop ## sudo make bench: measure, and print a table a part (AR
 	@tests/bench/run.sh $(ARGS)
 endif
 
+.PHONY: manual
+manual: build/manual/portsnoop.8 ## write the manual pages and shell completions: build/manual/
+
+.PHONY: deb
+deb: ## build the Debian package: build/portsnoop_VERSION_ARCH.deb
+	@tools/packaging/deb.sh $(VERSION)
+
+# What an install may be told, in the environment or here.
+PLACES = DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' SYSTEMD='$(SYSTEMD)'
+
 .PHONY: install
-install: build/portsnoop ## install to DESTDIR=/PREFIX=/usr/local
-	install -d '$(DESTDIR)$(PREFIX)/bin'
-	install -m 755 build/portsnoop '$(DESTDIR)$(PREFIX)/bin/portsnoop'
+install: build/portsnoop build/manual/portsnoop.8 ## install to DESTDIR=/PREFIX=/usr/local, with manual, completions and unit
+	@$(PLACES) tools/packaging/install.sh install
 
 .PHONY: uninstall
 uninstall: ## remove what install put there
-	rm -f '$(DESTDIR)$(PREFIX)/bin/portsnoop'
+	@$(PLACES) tools/packaging/install.sh uninstall
 
 .PHONY: deps
 deps: ## sudo make deps: install what the build needs
@@ -209,7 +219,7 @@ help: ## list the jobs
 
 # Every program that the suites run.
 .PHONY: suites
-suites: all static build/san/portsnoop $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS) build/live/factory
+suites: all static manual build/san/portsnoop $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS) build/live/factory
 
 # ---- how ----
 
@@ -277,10 +287,17 @@ $(eval $(call program,build/portsnoop-static,static,$(USER)))
 $(eval $(call program,build/san/portsnoop,san,$(USER)))
 $(eval $(call program,build/arm64/portsnoop,arm64,$(USER)))
 $(eval $(call program,build/live/factory,live,$(FACTORY)))
+$(eval $(call program,build/manual/generate,program,$(MANUAL) $(LIBRARY)))
 $(foreach test,$(UNIT),$(eval $(call program,$(test:tests/%.c=build/%),san,\
 	$(test) $(UNIT_SHARED) $(LIBRARY),-lcmocka)))
 $(foreach target,$(FUZZ),$(eval $(call program,$(target:tests/%.c=build/%),fuzz,\
 	$(target) $(LIBRARY))))
+
+# Manual pages and completions, from the tables of the commands.
+build/manual/portsnoop.8: build/manual/generate
+	$(call say,MANUAL,$(@D))
+	$(Q)rm -f build/manual/*.8
+	$(Q)build/manual/generate $(@D)
 
 # arm64 libraries from this distribution's own archive, unpacked, not installed.
 $(SYSROOT)/.done: tools/arm64-sysroot.sh | check-tools

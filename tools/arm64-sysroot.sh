@@ -13,7 +13,7 @@ if [ $# -ne 1 ]; then
 	exit 2
 fi
 if ! command -v apt-get >/dev/null; then
-	echo 'arm64-sysroot: needs apt-get (Debian, Ubuntu); elsewhere unpack libbpf, libelf and zlib' \
+	echo 'arm64-sysroot: needs apt-get (Debian, Ubuntu); elsewhere unpack libbpf, libelf, zlib, SQLite, libseccomp and libcap-ng' \
 		"(static, arm64) into $1 and touch $1/.done" >&2
 	exit 1
 fi
@@ -45,9 +45,9 @@ apt() {
 		-o Dir::Cache="$private/cache" -o APT::Sandbox::User=root "$@")
 }
 
-echo "arm64-sysroot: fetching libbpf, libelf, zlib and uthash for arm64 into $1"
+echo "arm64-sysroot: fetching libbpf, libelf, zlib, SQLite, libseccomp, libcap-ng and uthash for arm64 into $1"
 apt update
-apt download libbpf-dev libelf-dev zlib1g-dev uthash-dev
+apt download libbpf-dev libelf-dev zlib1g-dev libsqlite3-dev libseccomp-dev libcap-ng-dev uthash-dev
 for package in "$private"/debs/*.deb; do
 	dpkg-deb -x "$package" "$folder"
 done

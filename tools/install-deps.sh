@@ -7,7 +7,8 @@
 # What it installs is not started, now or at the next boot.
 set -eu
 
-BUILD='make gcc libc6-dev clang llvm libbpf-dev libelf-dev zlib1g-dev pkg-config uthash-dev'
+BUILD='make gcc libc6-dev clang llvm libbpf-dev libelf-dev zlib1g-dev libsqlite3-dev libseccomp-dev
+	libcap-ng-dev pkg-config uthash-dev'
 TEST='libcmocka-dev python3 jq strace iproute2 procps util-linux curl nginx-light redis-server
 	redis-tools iperf3 bind9-dnsutils openssh-client openssh-server nodejs netcat-openbsd
 	busybox-static liburing-dev clang-format clang-tidy shellcheck fuzzer'

@@ -78,40 +78,60 @@ bool service_ready(const struct server *server)
 	return poll(&ready, 1, 0) == 1;
 }
 
-struct asking {
-	const struct service_query *query;
-	struct service_answer answer;
-	int result, done; /* done: an eventfd */
+struct serving {
+	void (*ask)(void *context);
+	void *context;
+	int done; /* an eventfd */
 };
 
-static void *asking_run(void *context)
+static void *serving_run(void *context)
 {
-	struct asking *asking = context;
+	struct serving *serving = context;
 	uint64_t one = 1;
 
-	asking->result = service_query(asking->query, LONG_MS, &asking->answer);
-	if (write(asking->done, &one, sizeof(one)) != sizeof(one))
+	serving->ask(serving->context);
+	if (write(serving->done, &one, sizeof(one)) != sizeof(one))
 		abort();
 	return NULL;
 }
 
-int service_ask_in_thread(struct server *server, const struct service_query *query,
-			  struct service_answer *answer)
+void service_serve(struct server *server, void (*ask)(void *context), void *context)
 {
-	struct asking asking = {.query = query, .done = eventfd(0, EFD_CLOEXEC)};
-	struct pollfd fds[] = {{.fd = asking.done, .events = POLLIN},
+	struct serving serving = {.ask = ask, .context = context, .done = eventfd(0, EFD_CLOEXEC)};
+	struct pollfd fds[] = {{.fd = serving.done, .events = POLLIN},
 			       {.fd = server_fd(server), .events = POLLIN}};
 	pthread_t thread;
 
-	assert_true(asking.done >= 0);
-	assert_int_equal(pthread_create(&thread, NULL, asking_run, &asking), 0);
+	assert_true(serving.done >= 0);
+	assert_int_equal(pthread_create(&thread, NULL, serving_run, &serving), 0);
 	while (!fds[0].revents) {
 		assert_true(poll(fds, 2, LONG_MS) > 0);
 		if (fds[1].revents)
 			assert_int_equal(server_handle(server), 0);
 	}
 	assert_int_equal(pthread_join(thread, NULL), 0);
-	close(asking.done);
+	close(serving.done);
+}
+
+struct asking {
+	const struct service_query *query;
+	struct service_answer answer;
+	int result;
+};
+
+static void query_ask(void *context)
+{
+	struct asking *asking = context;
+
+	asking->result = service_query(asking->query, LONG_MS, &asking->answer);
+}
+
+int service_ask_in_thread(struct server *server, const struct service_query *query,
+			  struct service_answer *answer)
+{
+	struct asking asking = {.query = query};
+
+	service_serve(server, query_ask, &asking);
 	*answer = asking.answer;
 	return asking.result;
 }

@@ -22,7 +22,10 @@ struct server *service_start(const struct world *world, unsigned int patience_ms
 bool service_ready(const struct server *server); /* there is something to do */
 void service_step(struct server *server);	 /* awaits it, and does it */
 
-/* What service_query() returns in a thread, while this one serves. */
+/* `ask` in a thread, while this one serves. */
+void service_serve(struct server *server, void (*ask)(void *context), void *context);
+
+/* What service_query() returns meanwhile. */
 int service_ask_in_thread(struct server *server, const struct service_query *query,
 			  struct service_answer *answer);
 

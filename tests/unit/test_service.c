@@ -142,7 +142,9 @@ static void test_dead_sockets(void **state)
 	assert_true(file >= 0);
 	close(file);
 	assert_int_equal(service_query(&service_all, LONG_MS, &answer), -EPERM);
-	assert_string_equal(answer.why, "portsnoop[74]: its socket is not the one of root");
+	assert_string_equal(
+		answer.why,
+		"portsnoop[74]: its socket belongs neither to root nor to the folder's owner");
 	unlink(service_path("74.sock"));
 	/* A service that begins cleans up as well: an asker may not be able to. */
 	stand_in("71.sock", false, service_place.owner);
@@ -187,13 +189,110 @@ static void test_not_trusted(void **state)
 	assert_int_equal(server_open(&options, &server), -EPERM);
 	assert_int_equal(service_query(&service_all, LONG_MS, &answer), -EPERM);
 	assert_string_equal(answer.why,
-			    "the folder of the services is not root's alone: none is asked");
+			    "the folder of the services is open to others than root and its owner: "
+			    "none is asked");
 	assert_int_equal(chmod(service_folder, 0757), 0);
 	assert_int_equal(service_query(&service_all, LONG_MS, &answer), -EPERM);
 	assert_int_equal(chmod(service_folder, 0755), 0);
 	options.place.owner = query.place.owner = service_place.owner + 1;
 	assert_int_equal(server_open(&options, &server), -EPERM);
 	assert_int_equal(service_query(&query, LONG_MS, &answer), -EPERM);
+}
+
+#define SERVICE_USER 12345
+
+/* A folder within ours, as a service manager makes it for the user of a service. */
+static struct service_place user_folder_make(void)
+{
+	static char path[64];
+
+	snprintf(path, sizeof(path), "%s", service_path("run"));
+	assert_int_equal(mkdir(path, 0755), 0);
+	assert_int_equal(chown(path, SERVICE_USER, SERVICE_USER), 0);
+	return (struct service_place){.folder = path, .owner = service_place.owner};
+}
+
+/* What somebody is told of who has claimed the one port. */
+static void told_expect(struct server *server, const struct service_query *query, uid_t uid,
+			size_t leases, size_t withheld)
+{
+	CLEANUP(service_answer_free) struct service_answer answer;
+
+	assert_int_equal(seteuid(uid), 0);
+	assert_int_equal(service_ask_in_thread(server, query, &answer), 1);
+	assert_int_equal(seteuid(0), 0);
+	assert_int_equal(answer.count, leases);
+	assert_int_equal(answer.withheld, withheld);
+}
+
+static void test_service_user(void **state)
+{
+	CLEANUP(world_free) struct world world;
+	struct wire_event event = world_claim(42, 60002, 7, RECORDS_TIME + 5);
+	struct server_options options = {.place = service_place};
+	struct service_query query = service_all;
+	struct service_answer answer;
+	struct server *server;
+
+	(void)state;
+	if (geteuid()) {
+		print_message("only root can make a folder for somebody else\n");
+		skip();
+	}
+	world_make(&world);
+	event.uid = 1000;
+	world_tell(&world, &event);
+	options.source = world.source;
+	options.place = query.place = user_folder_make();
+	assert_int_equal(seteuid(SERVICE_USER + 1), 0);
+	assert_int_equal(server_open(&options, &server), -EPERM);
+	assert_int_equal(seteuid(0), 0);
+	assert_int_equal(seteuid(SERVICE_USER), 0);
+	assert_int_equal(server_open(&options, &server), 0);
+	told_expect(server, &query, 0, 1, 0);
+	told_expect(server, &query, SERVICE_USER, 1, 0);
+	told_expect(server, &query, 1000, 1, 0);
+	told_expect(server, &query, 1001, 0, 1);
+	/* Where others could have put the folder, it may be anybody's. */
+	for (size_t i = 0; i < 3; i++) {
+		static const mode_t modes[] = {01777, 0775, 0757};
+
+		assert_int_equal(chmod(service_folder, modes[i]), 0);
+		assert_int_equal(service_query(&query, LONG_MS, &answer), -EPERM);
+	}
+	assert_int_equal(chmod(service_folder, 0755), 0);
+	assert_int_equal(chown(service_folder, SERVICE_USER + 1, 0), 0);
+	assert_int_equal(service_query(&query, LONG_MS, &answer), -EPERM);
+	assert_int_equal(chown(service_folder, 0, 0), 0);
+	told_expect(server, &query, 0, 1, 0);
+	server_close(server);
+	assert_int_equal(rmdir(query.place.folder), 0);
+}
+
+/* Root may serve in the folder of the service's user, and is root there. */
+static void test_root_beside_service(void **state)
+{
+	CLEANUP(world_free) struct world world;
+	struct wire_event event = world_claim(42, 60002, 7, RECORDS_TIME + 5);
+	struct server_options options = {.place = service_place};
+	struct service_query query = service_all;
+	struct server *server;
+
+	(void)state;
+	if (geteuid()) {
+		print_message("only root can make a folder for somebody else\n");
+		skip();
+	}
+	world_make(&world);
+	event.uid = 1000;
+	world_tell(&world, &event);
+	options.source = world.source;
+	options.place = query.place = user_folder_make();
+	assert_int_equal(server_open(&options, &server), 0);
+	told_expect(server, &query, 0, 1, 0);
+	told_expect(server, &query, SERVICE_USER, 0, 1);
+	server_close(server);
+	assert_int_equal(rmdir(query.place.folder), 0);
 }
 
 /* The folder and the socket are root's, but who listens is somebody else. */
@@ -217,7 +316,12 @@ static void test_somebody_else(void **state)
 	assert_int_equal(seteuid(0), 0);
 	fd = stand_in("75.sock", true, 12345);
 	assert_int_equal(service_query(&service_all, LONG_MS, &answer), -EPERM);
-	assert_non_null(strstr(answer.why, ": its socket is not the one of root"));
+	assert_non_null(strstr(answer.why, ": its socket belongs neither to root"));
+	stand_in_end("75.sock", fd);
+	/* Nor somebody who could take root's place in between. */
+	fd = stand_in("75.sock", true, 0);
+	assert_int_equal(chown(service_path("75.sock"), 12345, 0), 0);
+	assert_int_equal(service_query(&service_all, LONG_MS, &answer), -EPERM);
 	stand_in_end("75.sock", fd);
 }
 
@@ -347,6 +451,8 @@ int main(void)
 		cmocka_unit_test(test_dead_sockets),
 		cmocka_unit_test(test_name_taken),
 		cmocka_unit_test(test_not_trusted),
+		cmocka_unit_test(test_service_user),
+		cmocka_unit_test(test_root_beside_service),
 		cmocka_unit_test(test_somebody_else),
 		cmocka_unit_test(test_silent_service),
 		cmocka_unit_test(test_other_version),

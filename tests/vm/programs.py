@@ -78,6 +78,10 @@ def verify_make(arch):
                           headers=[bpf, os.path.join(TREE, "include/portsnoop/config.h")])
 
 
+def least_make(arch):
+    return compile_static(COMPILERS[arch], os.path.join(OUT, arch, "least"), [os.path.join(HERE, "least.c")], [])
+
+
 def elf_machine(path):
     with open(path, "rb") as file:
         head = file.read(20)
@@ -85,7 +89,7 @@ def elf_machine(path):
 
 
 # What a guest runs in each tier beside the situations: NAME.sh.
-SCRIPTS = ("ledger", "record")
+SCRIPTS = ("ledger", "record", "capability")
 
 
 def programs_get(arch, portsnoop, busybox):
@@ -96,7 +100,7 @@ def programs_get(arch, portsnoop, busybox):
     if not shutil.which(COMPILERS[arch]):
         raise Missing(f"{COMPILERS[arch]} is not installed")
     programs = {"busybox": busybox, "portsnoop": path, "factory": factory_make(arch),
-                "verify": verify_make(arch)}
+                "verify": verify_make(arch), "least": least_make(arch)}
     for name in programs.values():
         if elf_machine(name) != MACHINES[arch]:
             raise Missing(f"{os.path.relpath(name)} is no program for {arch}")

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* `portsnoop doctor`: what this kernel can show, found out by trying. */
-#define _GNU_SOURCE /* strerrorname_np */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,8 +30,8 @@ static int doctor_output(const char *argument, void *target, const char **expect
 }
 
 static const struct option_entry doctor_options[] = {
-	{"output", 'o', "FORMAT", "text (for people) or json", doctor_output,
-	 offsetof(struct doctor_options, json)},
+	OPTION("output", 'o', "FORMAT", "text (for people) or json", doctor_output,
+	       struct doctor_options, json, .values = "text json"),
 	{0},
 };
 
@@ -81,7 +80,8 @@ static const char *coverage_mend(unsigned int kind, enum wire_tier tier)
 	case COVERAGE_SCTP:
 		return tier == WIRE_TIER_TRACEPOINT
 			       ? "not part of this tier"
-			       : "load its module before the start: modprobe sctp";
+			       : "load its module before the start: modprobe sctp; the fentry "
+				 "tier needs CAP_SYS_ADMIN for it";
 	case COVERAGE_UDP_WRITE:
 		return "a hook on write() would slow down every write; counted as unseen when "
 		       "the port is given back";

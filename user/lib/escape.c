@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#define _GNU_SOURCE /* wcwidth */
 #include "lib/escape.h"
 
 #include <wchar.h>

@@ -6,7 +6,6 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
-#include <linux/capability.h>
 #include <linux/perf_event.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,6 +22,7 @@
 #include "probe/kernel_filter.h"
 #include "probe/object.h"
 #include "probe/place.h"
+#include "probe/privilege.h"
 
 #define HOOKS_MAX 64
 #define SNAPSHOT_PASSES 8 /* at most; on a quiet machine two */
@@ -97,25 +97,23 @@ static bool kernel_has_map_allocator(const struct btf *btf)
 	return btf__find_by_name_kind(btf, "bpf_mem_alloc", BTF_KIND_STRUCT) > 0;
 }
 
+#define AS_ROOT "run it as root, with sudo for instance"
+
+/* Without these of no tier, or of this one, it is not worth a try. */
+static int privileges_require(enum wire_tier tier, struct probe_failure *failure)
+{
+	char missing[256];
+
+	if (privilege_check(tier, missing, sizeof(missing)))
+		return failure_set(failure, -EPERM, "missing capability %s: " AS_ROOT, missing);
+	return 0;
+}
+
 /* What everything stands on, each with what to do about it. */
 static int requirements_check(struct probe_failure *failure)
 {
-	static const struct {
-		int bit, instead;
-		const char *name, *why;
-	} needed[] = {
-		{CAP_BPF, CAP_SYS_ADMIN, "CAP_BPF", "load programs"},
-		{CAP_PERFMON, CAP_SYS_ADMIN, "CAP_PERFMON", "trace"},
-		{CAP_NET_ADMIN, CAP_SYS_ADMIN, "CAP_NET_ADMIN", "attach to cgroups"},
-	};
-	uint64_t have = place_capabilities();
-
-	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
-		if (!(have >> needed[i].bit & 1) && !(have >> needed[i].instead & 1))
-			return failure_set(failure, -EPERM,
-					   "missing capability %s (to %s): run it as root, with "
-					   "sudo for instance",
-					   needed[i].name, needed[i].why);
+	if (privileges_require(0, failure))
+		return failure->error;
 	if (access("/sys/kernel/btf/vmlinux", R_OK))
 		return failure_set(
 			failure, -ENOENT,
@@ -147,10 +145,15 @@ static bool module_has_function(const struct places *places, enum hook_kind kind
 				const char *module, const char *name)
 {
 	struct btf *btf;
+	uint32_t any;
 	bool found;
 
 	if (kind != HOOK_TRACE)
 		return place_module_symbol(module, name);
+	/* A trampoline is asked for by the number of the module's BTF, and to look for
+	 * numbers takes CAP_SYS_ADMIN. */
+	if (bpf_btf_get_next_id(0, &any))
+		return false;
 	btf = btf__load_module_btf(module, places->btf);
 	found = btf_has_function(btf, name);
 	btf__free(btf);
@@ -310,6 +313,15 @@ static int places_open(struct places *places, enum wire_tier tier, struct probe_
 	if (tier != WIRE_TIER_TRACEPOINT)
 		return 0;
 	places->tracefs = place_tracefs(&private);
+	if (places->tracefs == -EACCES)
+		return failure_set(failure, -EACCES,
+				   "missing capability CAP_DAC_READ_SEARCH (to read tracefs, which "
+				   "only root may): " AS_ROOT);
+	if (places->tracefs == -EPERM)
+		return failure_set(failure, -EPERM,
+				   "tracefs is not mounted: mount -t tracefs tracefs "
+				   "/sys/kernel/tracing; or missing capability CAP_SYS_ADMIN (to "
+				   "mount it for itself): " AS_ROOT);
 	if (places->tracefs < 0)
 		return failure_set(failure, places->tracefs,
 				   "tracefs cannot be reached (%s): mount -t tracefs tracefs "
@@ -355,6 +367,12 @@ static int tier_attach(struct probe *probe, const struct places *places,
 
 	programs_choose(probe, places);
 	error = bpf_object__load(probe->object);
+	if (error == -EPERM && !probe->fetch && privilege_memory_limited())
+		return failure_set(failure, error,
+				   "the kernel refused to load the programs of the %s tier. Before "
+				   "5.11 it counts their memory as locked: missing capability "
+				   "CAP_SYS_RESOURCE (to raise the limit), or ulimit -l unlimited",
+				   tier_name(probe->tier));
 	if (error)
 		return failure_set(failure, error,
 				   "the kernel refused to load the programs of the %s tier (%s)",
@@ -387,6 +405,13 @@ static int tier_attach(struct probe *probe, const struct places *places,
 		if (!line->error)
 			continue;
 		probe->coverage &= ~hook->coverage;
+		if (line->error == -EACCES && privilege_perf_limited())
+			return failure_set(
+				failure, line->error,
+				"missing capability CAP_SYS_ADMIN (to attach to %s, where "
+				"kernel.perf_event_paranoid is above 2), or sysctl "
+				"kernel.perf_event_paranoid=2",
+				hook->target);
 		if (hook->coverage & C_NEEDED || !hook->coverage)
 			return failure_set(failure, line->error,
 					   "cannot attach to %s (%s), without which there is no "
@@ -445,6 +470,11 @@ static struct probe *tier_open(enum wire_tier tier, const struct probe_options *
 		probe_close(probe);
 		return NULL;
 	}
+	error = privileges_require(tier, failure);
+	if (error) {
+		probe_close(probe);
+		return NULL;
+	}
 	error = places_open(&places, tier, failure);
 	if (!error) {
 		maps_configure(probe, &places, options);
@@ -475,16 +505,22 @@ static bool tier_possible(enum wire_tier tier)
 
 struct probe *probe_open(const struct probe_options *options, struct probe_failure *failure)
 {
+	struct probe_failure attempt;
 	struct probe *probe = NULL;
 
 	libbpf_set_print(log_nothing);
 	if (requirements_check(failure))
 		return NULL;
+	failure->error = 0;
 	for (size_t i = 0; i < TIER_COUNT && !probe; i++) {
 		enum wire_tier tier = tier_list[i];
 
-		if (options->tier ? options->tier == tier : tier_possible(tier))
-			probe = tier_open(tier, options, failure);
+		if (options->tier ? options->tier != tier : !tier_possible(tier))
+			continue;
+		probe = tier_open(tier, options, &attempt);
+		/* Of several tiers the best one's failure is worth most. */
+		if (!probe && !failure->error)
+			*failure = attempt;
 	}
 	return probe;
 }

@@ -231,6 +231,16 @@ bool backlog_over(struct backlog *backlog, int *error)
 	return over;
 }
 
+size_t backlog_bytes(struct backlog *backlog)
+{
+	size_t bytes;
+
+	pthread_mutex_lock(&backlog->lock);
+	bytes = backlog->held;
+	pthread_mutex_unlock(&backlog->lock);
+	return bytes;
+}
+
 void backlog_hurry(struct backlog *backlog)
 {
 	pthread_mutex_lock(&backlog->lock);

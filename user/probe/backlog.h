@@ -36,6 +36,8 @@ int backlog_fd(const struct backlog *backlog); /* readable: there is something t
 void *backlog_next(struct backlog *backlog, size_t *size);
 /* No more will come, and all was taken; *error as the writer said. */
 bool backlog_over(struct backlog *backlog, int *error);
+/* Memory that records wait in, about; bytes. */
+size_t backlog_bytes(struct backlog *backlog);
 /* Ends backlog_await_room(): now and from now on. */
 void backlog_hurry(struct backlog *backlog);
 

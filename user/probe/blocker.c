@@ -48,6 +48,21 @@ void blocker_finder_free(struct blocker_finder *finder)
 	free(finder);
 }
 
+static bool finder_open(struct blocker_finder *finder)
+{
+	if (!finder->lookup && !finder->failed) {
+		finder->lookup = lookup_open();
+		finder->failed = !finder->lookup;
+	}
+	return finder->lookup != NULL;
+}
+
+void blocker_finder_settle(struct blocker_finder *finder)
+{
+	if (finder_open(finder))
+		lookup_settle(finder->lookup);
+}
+
 /* The port that was to be had; 0: the call did not fail for want of one port. */
 static uint16_t port_wanted(const struct wire_event *call)
 {
@@ -96,6 +111,14 @@ static bool is_itself(const struct holding *holding, const struct wire_event *ca
 	       !memcmp(holding->local, call->local, sizeof(call->local));
 }
 
+/* The ledger knows it, and knows whose it is. Here it could be one that got the port
+ * behind the failure. */
+static bool is_claimed(const struct holding *holding)
+{
+	return holding->inode &&
+	       (holding->state == HOLDING_LISTEN || holding->state == HOLDING_CLOSE);
+}
+
 static int holding_hand(const struct holding *holding, const struct holder *holder, uint32_t total,
 			blocker_handler handler, void *context)
 {
@@ -136,14 +159,8 @@ int blocker_find(struct blocker_finder *finder, const struct wire_event *call,
 	const char *why;
 	int result = 0;
 
-	if (!port || finder->failed || !credit_left(finder))
+	if (!port || !credit_left(finder) || !finder_open(finder))
 		return 0;
-	if (!finder->lookup) {
-		finder->lookup = lookup_open();
-		finder->failed = !finder->lookup;
-		if (finder->failed)
-			return 0;
-	}
 	query.protocol = call->protocol == IPPROTO_MPTCP ? IPPROTO_TCP : call->protocol;
 	memset(&finder->ports, 0, sizeof(finder->ports));
 	finder->ports.bits[port >> 3] |= (uint8_t)(1u << (port & 7));
@@ -156,6 +173,8 @@ int blocker_find(struct blocker_finder *finder, const struct wire_event *call,
 			const struct holder *holder = holder_then(holding, failed);
 
 			if (is_itself(holding, call) || (holding->holder_count && !holder))
+				continue;
+			if (!lookup_knows_processes(finder->lookup) && is_claimed(holding))
 				continue;
 			result = holding_hand(holding, holder, (uint32_t)holdings.count, handler,
 					      context);

@@ -16,6 +16,10 @@ struct blocker_finder;
 struct blocker_finder *blocker_finder_new(void);
 void blocker_finder_free(struct blocker_finder *finder);
 
+/* Before the process gives up its privileges: it goes on with what can be told without
+ * them (lookup_settle()). */
+void blocker_finder_settle(struct blocker_finder *finder);
+
 /* Header without time. A result other than 0 stops and comes back. */
 typedef int (*blocker_handler)(void *context, struct wire_blocker *blocker);
 

@@ -286,6 +286,15 @@ static int answer_read(int diag, const struct diag_answer *answer, diag_visitor 
 	return result < 0 ? result : reader.error;
 }
 
+/* What is left of an answer that could not be read to its end. */
+static void answer_drop(int diag)
+{
+	char byte;
+
+	while (recv(diag, &byte, sizeof(byte), MSG_DONTWAIT | MSG_TRUNC) > 0)
+		;
+}
+
 static int states_list(int diag, uint32_t states, uint16_t protocol, uint16_t low, uint16_t high,
 		       diag_visitor *visit, void *context)
 {
@@ -293,6 +302,7 @@ static int states_list(int diag, uint32_t states, uint16_t protocol, uint16_t lo
 	struct diag_answer answer = {.protocol = protocol, .low = low, .high = high};
 	int error;
 
+	answer_drop(diag);
 	/* Each question costs the kernel a walk over the sockets of all namespaces. */
 	if (protocol == IPPROTO_TCP) {
 		answer.sequence++;

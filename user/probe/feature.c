@@ -16,6 +16,7 @@
 
 #include "lib/cleanup.h"
 #include "probe/place.h"
+#include "probe/privilege.h"
 
 static int probe_btf(char *remark)
 {
@@ -23,25 +24,29 @@ static int probe_btf(char *remark)
 	return access("/sys/kernel/btf/vmlinux", R_OK) ? -errno : 0;
 }
 
+static int capabilities_remark(enum wire_tier tier, char *remark)
+{
+	char missing[FEATURE_REMARK - 9];
+
+	if (!privilege_check(tier, missing, sizeof(missing)))
+		return 0;
+	snprintf(remark, FEATURE_REMARK, "without %s", missing);
+	return -EPERM;
+}
+
 static int probe_capabilities(char *remark)
 {
-	static const struct {
-		int bit;
-		const char *name;
-	} wanted[] = {{CAP_BPF, "CAP_BPF"},
-		      {CAP_PERFMON, "CAP_PERFMON"},
-		      {CAP_NET_ADMIN, "CAP_NET_ADMIN"},
-		      {CAP_SYS_ADMIN, "CAP_SYS_ADMIN"}};
-	uint64_t have = place_capabilities();
-	size_t used = 0;
+	int error = capabilities_remark(0, remark);
 
-	if (have >> CAP_SYS_ADMIN & 1)
-		return 0;
-	for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++)
-		if (!(have >> wanted[i].bit & 1))
-			used += snprintf(remark + used, FEATURE_REMARK - used, "%s%s",
-					 used ? ", " : "without ", wanted[i].name);
-	return -EPERM;
+	if (!error && !(place_capabilities() >> CAP_SYS_ADMIN & 1))
+		snprintf(remark, FEATURE_REMARK,
+			 "without CAP_SYS_ADMIN: no SCTP in the fentry tier, `who` sees less");
+	return error;
+}
+
+static int probe_more_capabilities(char *remark)
+{
+	return capabilities_remark(WIRE_TIER_TRACEPOINT, remark);
 }
 
 static int probe_ring(char *remark)
@@ -174,18 +179,22 @@ static int probe_kprobe(char *remark)
 
 const struct feature feature_table[] = {
 	{"BTF", "everything", "a kernel with CONFIG_DEBUG_INFO_BTF=y, and /sys mounted", probe_btf},
-	{"capabilities", "everything", "run it as root, with sudo for instance",
-	 probe_capabilities},
+	{"capabilities", "everything",
+	 "CAP_BPF and CAP_PERFMON: run it as root, with sudo for instance", probe_capabilities},
+	{"more capabilities", "tracepoint tier", "CAP_NET_ADMIN as well", probe_more_capabilities},
 	{"ring buffer", "everything", "a kernel from 5.8 on", probe_ring},
 	{"syscall tracepoints", "tracepoint tier",
-	 "mount -t tracefs tracefs /sys/kernel/tracing; a kernel with CONFIG_FTRACE_SYSCALLS=y",
+	 "mount -t tracefs tracefs /sys/kernel/tracing; CAP_DAC_READ_SEARCH to read it; a kernel "
+	 "with CONFIG_FTRACE_SYSCALLS=y",
 	 probe_tracefs},
 	{"cgroup v2", "tracepoint tier",
 	 "mkdir -p /sys/fs/cgroup/unified && mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified",
 	 probe_cgroup},
 	{"BPF trampolines", "fentry tier",
 	 "a kernel that allows them: x86-64 from 5.5, arm64 from 6.12", probe_fentry},
-	{"kprobes", "kprobe tier", "a kernel with CONFIG_KPROBES=y", probe_kprobe},
+	{"kprobes", "kprobe tier",
+	 "a kernel with CONFIG_KPROBES=y; where kernel.perf_event_paranoid is above 2, CAP_SYS_ADMIN",
+	 probe_kprobe},
 };
 
 const unsigned int feature_count = sizeof(feature_table) / sizeof(*feature_table);

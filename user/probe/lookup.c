@@ -22,6 +22,8 @@
 
 struct lookup {
 	struct lookup_iter *iter; /* NULL: refused */
+	int diag;		  /* of the own namespace; -1: opened for each question */
+	bool settled;		  /* without privileges: neither setns() nor socket() */
 };
 
 /* A protocol to ask sock_diag for. MPTCP comes first, so that what TCP lists next is
@@ -336,6 +338,18 @@ static int namespaces_read(const struct work *work, struct netns_list *namespace
 
 static const char other_namespaces[] = "other network namespaces (run as root to see them)";
 
+static int own_list(struct work *work)
+{
+	CLEANUP_FD int diag = -1;
+
+	if (work->lookup->diag >= 0)
+		return namespace_list(work, work->lookup->diag);
+	if (work->lookup->settled)
+		return 0;
+	diag = diag_open();
+	return diag < 0 ? diag : namespace_list(work, diag);
+}
+
 static int extra_read(struct work *work)
 {
 	CLEANUP(netns_list_free) struct netns_list namespaces = {0};
@@ -344,11 +358,13 @@ static int extra_read(struct work *work)
 
 	work->netns = own;
 	if (!work->query->netns || work->query->netns == own) {
-		CLEANUP_FD int diag = diag_open();
-
-		error = diag < 0 ? diag : namespace_list(work, diag);
+		error = own_list(work);
 		if (error || work->query->netns)
 			return error;
+	}
+	if (work->lookup->settled) {
+		blind_add(work, other_namespaces);
+		return 0;
 	}
 	error = namespaces_read(work, &namespaces);
 	if (error)
@@ -518,16 +534,21 @@ int lookup_run(struct lookup *lookup, const struct lookup_query *query, struct h
 	if (lookup->iter) {
 		*why = "the kernel's list of open files cannot be read";
 		error = listed_read(&work);
-		if (error)
+		if (error == -EPERM && lookup->settled) {
+			lookup_iter_close(lookup->iter);
+			lookup->iter = NULL;
+		} else if (error) {
 			return error;
+		}
 	}
 	*why = "the kernel's list of sockets (sock_diag) cannot be read";
 	error = extra_read(&work);
 	if (error)
 		return error;
 	*why = "the open files of the processes cannot be read";
+	/* Settled, it could look into its own open files only. */
 	if (!lookup->iter)
-		error = extra_walk(&work, procfs);
+		error = lookup->settled ? 0 : extra_walk(&work, procfs);
 	else if (work.without_process)
 		error = extra_iterate(&work);
 	if (!error)
@@ -543,9 +564,22 @@ struct lookup *lookup_open(void)
 {
 	struct lookup *lookup = calloc(1, sizeof(*lookup));
 
-	if (lookup)
+	if (lookup) {
+		lookup->diag = -1;
 		lookup->iter = lookup_iter_open();
+	}
 	return lookup;
+}
+
+void lookup_settle(struct lookup *lookup)
+{
+	lookup->diag = diag_open(); /* of this thread's namespace, wherever it is asked */
+	lookup->settled = true;
+}
+
+bool lookup_knows_processes(const struct lookup *lookup)
+{
+	return lookup->iter || !lookup->settled;
 }
 
 void lookup_close(struct lookup *lookup)
@@ -553,5 +587,6 @@ void lookup_close(struct lookup *lookup)
 	if (!lookup)
 		return;
 	lookup_iter_close(lookup->iter);
+	cleanup_fd(&lookup->diag);
 	free(lookup);
 }

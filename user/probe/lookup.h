@@ -40,6 +40,17 @@ struct lookup; /* what stays loaded between two queries */
 struct lookup *lookup_open(void);
 void lookup_close(struct lookup *lookup);
 
+/*
+ * Before the process gives up its privileges. What it can tell without them from then on:
+ * in its own network namespace all, in others what processes have open. Where the kernel
+ * refuses the iterator (lookup_iter.h), sock_diag alone, which knows no process, in its
+ * own namespace only. Never an error.
+ */
+void lookup_settle(struct lookup *lookup);
+
+/* Whether the last answer told which processes have a socket open. */
+bool lookup_knows_processes(const struct lookup *lookup);
+
 /* 0, or negative errno with *why, a text for people, constant. */
 int lookup_run(struct lookup *lookup, const struct lookup_query *query, struct holdings *holdings,
 	       const char **why);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "lib/buffer.h"
@@ -29,7 +30,7 @@ struct lookup_iter {
 	struct bpf_object *object;
 	struct bpf_link *files;
 	struct bpf_link *namespaces;
-	int query; /* the map that holds it */
+	struct listing_query *query; /* mapped: to write it takes no privilege */
 };
 
 static int print_nothing(enum libbpf_print_level level, const char *format, va_list arguments)
@@ -66,6 +67,14 @@ static struct bpf_link *program_attach(struct bpf_object *object, const char *na
 	return program ? bpf_program__attach_iter(program, NULL) : NULL;
 }
 
+static struct listing_query *query_map(const struct bpf_object *object)
+{
+	void *memory = mmap(NULL, sizeof(struct listing_query), PROT_READ | PROT_WRITE, MAP_SHARED,
+			    bpf_object__find_map_fd_by_name(object, ".bss"), 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
 struct lookup_iter *lookup_iter_open(void)
 {
 	struct lookup_iter *iter = calloc(1, sizeof(*iter));
@@ -75,10 +84,10 @@ struct lookup_iter *lookup_iter_open(void)
 	iter->object = object_load();
 	if (!iter->object)
 		goto fail;
-	iter->query = bpf_object__find_map_fd_by_name(iter->object, ".bss");
+	iter->query = query_map(iter->object);
 	iter->files = program_attach(iter->object, "lookup_files");
 	iter->namespaces = program_attach(iter->object, "lookup_namespaces");
-	if (iter->query >= 0 && iter->files && iter->namespaces)
+	if (iter->query && iter->files && iter->namespaces)
 		return iter;
 fail:
 	lookup_iter_close(iter);
@@ -91,6 +100,8 @@ void lookup_iter_close(struct lookup_iter *iter)
 
 	if (!iter)
 		return;
+	if (iter->query)
+		munmap(iter->query, sizeof(*iter->query));
 	bpf_link__destroy(iter->files);
 	bpf_link__destroy(iter->namespaces);
 	bpf_object__close(iter->object);
@@ -125,13 +136,11 @@ static int link_read(const struct bpf_link *link, void **bytes, size_t *length)
 int lookup_iter_run(struct lookup_iter *iter, const struct listing_query *query,
 		    struct listing_record **records, size_t *count)
 {
-	uint32_t zero = 0;
 	size_t length = 0;
 	void *bytes = NULL;
 	int error;
 
-	if (bpf_map_update_elem(iter->query, &zero, query, BPF_ANY))
-		return -errno;
+	memcpy(iter->query, query, sizeof(*query));
 	error = link_read(iter->files, &bytes, &length);
 	if (error)
 		return error;

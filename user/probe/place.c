@@ -29,15 +29,29 @@ static int directory_open(const char *path, long magic)
 	return fd;
 }
 
+/* Its root belongs to root alone, unless somebody mounted it otherwise. */
+static int tracefs_check(int fd)
+{
+	CLEANUP_FD int events = -1;
+
+	if (fd < 0)
+		return fd;
+	events = openat(fd, "events", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (events >= 0 || errno != EACCES)
+		return fd;
+	close(fd);
+	return -EACCES;
+}
+
 int place_tracefs(bool *private)
 {
 	static const char *const paths[] = {"/sys/kernel/tracing", "/sys/kernel/debug/tracing"};
 	int fs, mount, error;
 
 	for (unsigned int i = 0; i < sizeof(paths) / sizeof(*paths); i++) {
-		int fd = directory_open(paths[i], TRACEFS_MAGIC);
+		int fd = tracefs_check(directory_open(paths[i], TRACEFS_MAGIC));
 
-		if (fd >= 0)
+		if (fd >= 0 || fd == -EACCES)
 			return fd;
 	}
 	*private = true;
@@ -53,7 +67,7 @@ int place_tracefs(bool *private)
 	mount = syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, 0);
 	error = -errno;
 	close(fs);
-	return mount < 0 ? error : mount;
+	return mount < 0 ? error : tracefs_check(mount);
 }
 
 int place_tracepoint_id(int tracefs, const char *group, const char *name)

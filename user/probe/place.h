@@ -7,7 +7,8 @@
 #include <stdint.h>
 
 /* A descriptor of tracefs' root; where it is not mounted, a private mount that
- * nobody else sees, and *private is set. Negative errno: not to be had. */
+ * nobody else sees, and *private is set. Negative errno: not to be had; -EACCES: it may
+ * not be read, -EPERM: not be mounted. */
 int place_tracefs(bool *private);
 
 /* Number of a tracepoint, below tracefs; negative errno. */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "guard/guard.h"
 #include "probe/attach.h"
 #include "probe/ring.h"
 
@@ -29,7 +31,9 @@ struct reader {
 	struct backlog *backlog;
 	struct ring *ring;
 	pthread_t thread;
-	int finish; /* readable: reader_finish() was called */
+	int finish;    /* readable: reader_finish() was called */
+	sem_t settled; /* it has given up its privileges, or could not: error */
+	int error;
 };
 
 static int record_move(void *context, void *record, size_t size)
@@ -68,6 +72,11 @@ static void *reader_run(void *context)
 
 	/* Of this thread alone, as Linux has it. Without CAP_SYS_NICE it is as before. */
 	setpriority(PRIO_PROCESS, 0, PRIORITY);
+	/* From here on it moves memory, and needs nothing else. */
+	reader->error = guard_thread();
+	sem_post(&reader->settled);
+	if (reader->error)
+		return NULL;
 	for (;;) {
 		moved = batch_move(reader);
 		if (moved == -EAGAIN) {
@@ -108,6 +117,7 @@ struct reader *reader_start(struct probe *probe, struct backlog *backlog)
 		free(reader);
 		return NULL;
 	}
+	sem_init(&reader->settled, 0, 0);
 	reader->ring = ring_open(probe, record_move, backlog);
 	if (!reader->ring) {
 		error = errno;
@@ -117,11 +127,18 @@ struct reader *reader_start(struct probe *probe, struct backlog *backlog)
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	error = pthread_create(&reader->thread, NULL, reader_run, reader);
+	if (!error) {
+		sem_wait(&reader->settled); /* no signal interrupts it here */
+		error = -reader->error;
+		if (error)
+			pthread_join(reader->thread, NULL);
+	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (!error)
 		return reader;
 fail:
 	ring_close(reader->ring);
+	sem_destroy(&reader->settled);
 	close(reader->finish);
 	free(reader);
 	errno = error;
@@ -142,6 +159,7 @@ void reader_free(struct reader *reader)
 		return;
 	pthread_join(reader->thread, NULL);
 	ring_close(reader->ring);
+	sem_destroy(&reader->settled);
 	close(reader->finish);
 	free(reader);
 }

@@ -2,7 +2,8 @@
 /*
  * A thread that does nothing but move records from the ring to a backlog, at a
  * priority at which a busy machine does not keep it waiting: what is in the ring is
- * safe from a slow disk, a slow reader of our output and a storm of claims alike.
+ * safe from a slow disk, a slow reader of our output and a storm of claims alike. It has
+ * no capabilities.
  */
 #ifndef PORTSNOOP_READER_H
 #define PORTSNOOP_READER_H

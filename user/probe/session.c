@@ -245,6 +245,15 @@ int session_tree_add(struct session *session, uint32_t pid)
 	return probe_tree_add(session->probe, pid);
 }
 
+int session_settle(struct session *session)
+{
+	if (session->finder)
+		blocker_finder_settle(session->finder);
+	/* Nobody has this number, so that NSS asks, and loads, all of its modules. */
+	getpwuid((uid_t)-2);
+	return 0;
+}
+
 int session_fd(const struct session *session)
 {
 	return session->epoll;
@@ -272,6 +281,16 @@ int session_drain(struct session *session)
 	if (!error)
 		backlog_over(session->backlog, &error);
 	return error ? error : count;
+}
+
+size_t session_waiting(const struct session *session)
+{
+	return backlog_bytes(session->backlog);
+}
+
+void session_totals(const struct session *session, struct cpu_counters *totals)
+{
+	probe_totals(session->probe, totals);
 }
 
 /* What is in the ring and in the backlog still. */

@@ -19,10 +19,28 @@
 
 #define SUFFIX ".sock"
 #define SWEEP_MOST 256
+#define OTHERS_WRITE (S_IWGRP | S_IWOTH)
 
 static const char *place_folder(const struct service_place *place)
 {
 	return place->folder ? place->folder : SERVICE_FOLDER;
+}
+
+/* Where nobody else can put a folder, root has given it to whomever it belongs to. A sticky
+ * bit is no help: it keeps others from taking away, not from putting there. */
+static bool placed_by_owner(const struct service_place *place, int folder)
+{
+	struct stat parent;
+
+	return !fstatat(folder, "..", &parent, 0) && parent.st_uid == place->owner &&
+	       !(parent.st_mode & OTHERS_WRITE);
+}
+
+bool folder_trusts(const struct service_place *place, int folder, uid_t uid)
+{
+	struct stat status;
+
+	return uid == place->owner || (!fstat(folder, &status) && status.st_uid == uid);
 }
 
 int folder_open(const struct service_place *place, bool make)
@@ -40,7 +58,8 @@ int folder_open(const struct service_place *place, bool make)
 	/* The umask may have kept others out. */
 	if ((made && fchmod(fd, 0755)) || fstat(fd, &status))
 		return -errno;
-	if (status.st_uid != place->owner || status.st_mode & (S_IWGRP | S_IWOTH))
+	if (status.st_mode & OTHERS_WRITE ||
+	    (status.st_uid != place->owner && !placed_by_owner(place, fd)))
 		return -EPERM;
 	return TAKE_FD(fd);
 }
@@ -111,14 +130,14 @@ static int socket_wait_set(int fd, unsigned int timeout_ms)
 }
 
 /* Who it was that called listen(). */
-static int peer_check(int fd, uid_t owner, uint32_t *pid)
+static int peer_check(const struct service_place *place, int folder, int fd, uint32_t *pid)
 {
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size))
 		return -errno;
-	if (peer.uid != owner)
+	if (!folder_trusts(place, folder, peer.uid))
 		return -EPERM;
 	*pid = peer.pid > 0 ? (uint32_t)peer.pid : 0;
 	return 0;
@@ -147,7 +166,7 @@ int folder_connect(const struct service_place *place, int folder, const char *na
 		return error;
 	if (fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW))
 		return -errno;
-	if (!S_ISSOCK(status.st_mode) || status.st_uid != place->owner)
+	if (!S_ISSOCK(status.st_mode) || !folder_trusts(place, folder, status.st_uid))
 		return -EPERM;
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | (timeout_ms ? 0 : SOCK_NONBLOCK), 0);
 	if (fd < 0 || (timeout_ms && socket_wait_set(fd, timeout_ms)))
@@ -158,7 +177,7 @@ int folder_connect(const struct service_place *place, int folder, const char *na
 			socket_remove(folder, name, &status);
 		return error;
 	}
-	error = peer_check(fd, place->owner, pid);
+	error = peer_check(place, folder, fd, pid);
 	return error ? error : TAKE_FD(fd);
 }
 

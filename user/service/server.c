@@ -42,6 +42,7 @@ struct client {
 struct server {
 	struct server_options options;
 	int folder, listener, timer, epoll;
+	uid_t uid;    /* ours */
 	bool visible; /* the socket has its name */
 	bool paused;
 	uint64_t tags;
@@ -96,10 +97,16 @@ static void client_drop(struct client *client)
 	*client = (struct client){0};
 }
 
+/* Root could ask the kernel, and we have what we tell from ourselves. */
+static bool uid_may_all(const struct server *server, uid_t uid)
+{
+	return uid == server->options.place.owner || uid == server->uid;
+}
+
 /* NULL: no more of them, or no more of this user. */
 static struct client *client_place(struct server *server, uid_t uid)
 {
-	bool owner = uid == server->options.place.owner;
+	bool may_all = uid_may_all(server, uid);
 	unsigned int others = 0, same = 0;
 	struct client *empty = NULL;
 
@@ -110,10 +117,10 @@ static struct client *client_place(struct server *server, uid_t uid)
 			empty = client;
 			continue;
 		}
-		others += client->uid != server->options.place.owner;
+		others += !uid_may_all(server, client->uid);
 		same += client->uid == uid;
 	}
-	if (!owner &&
+	if (!may_all &&
 	    (same >= SERVER_CLIENTS_OF_USER || others >= SERVER_CLIENTS - SERVER_RESERVED))
 		return NULL;
 	return empty;
@@ -194,8 +201,7 @@ void server_admit(struct server *server, int fd, uid_t uid)
 		return;
 	}
 	*client = (struct client){
-		.reply =
-			reply_new(&server->options.source, uid, uid == server->options.place.owner),
+		.reply = reply_new(&server->options.source, uid, uid_may_all(server, uid)),
 		.tag = TAG_CLIENT + server->tags++,
 		.deadline = now + server->options.patience_ms * NS_PER_MS,
 		.fd = fd,
@@ -308,6 +314,7 @@ static int listener_open(struct server *server)
 	const struct service_place *place = &server->options.place;
 	char name[FOLDER_NAME], newborn[FOLDER_NAME];
 	struct sockaddr_un address;
+	mode_t before;
 	int error;
 
 	folder_name(name, (uint32_t)server->pid);
@@ -319,9 +326,14 @@ static int listener_open(struct server *server)
 	if (server->listener < 0)
 		return -errno;
 	unlinkat(server->folder, newborn, 0); /* of one that died here */
-	if (bind(server->listener, (const struct sockaddr *)&address, sizeof(address)))
-		return -errno;
-	if (listen(server->listener, BACKLOG) || fchmodat(server->folder, newborn, 0666, 0) ||
+	/* Not by its name afterwards: in a folder of somebody else it could be a link by then. */
+	before = umask(0111);
+	error = bind(server->listener, (const struct sockaddr *)&address, sizeof(address)) ? -errno
+											   : 0;
+	umask(before);
+	if (error)
+		return error;
+	if (listen(server->listener, BACKLOG) ||
 	    renameat2(server->folder, newborn, server->folder, name, RENAME_NOREPLACE)) {
 		error = errno == EEXIST ? -EADDRINUSE : -errno;
 		unlinkat(server->folder, newborn, 0);
@@ -336,11 +348,11 @@ static int server_start(struct server *server)
 	const struct service_place *place = &server->options.place;
 	int error;
 
-	if (geteuid() != place->owner)
-		return -EPERM;
 	server->folder = folder_open(place, true);
 	if (server->folder < 0)
 		return server->folder;
+	if (!folder_trusts(place, server->folder, server->uid))
+		return -EPERM;
 	server->epoll = epoll_create1(EPOLL_CLOEXEC);
 	server->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (server->epoll < 0 || server->timer < 0)
@@ -364,6 +376,7 @@ int server_open(const struct server_options *options, struct server **server)
 		made->options.patience_ms = SERVER_PATIENCE_MS;
 	made->folder = made->listener = made->timer = made->epoll = -1;
 	made->pid = getpid();
+	made->uid = geteuid();
 	error = server_start(made);
 	if (error) {
 		server_close(made);

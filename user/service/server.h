@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Answers `portsnoop who` while this process watches: a socket in /run/portsnoop that
- * everybody may connect to. Root is told everything, others of their own leases only.
+ * everybody may connect to. Root, and the user that the server runs as, are told
+ * everything, others of their own leases only. Once it is open it needs no privilege.
  *
  * It never waits for anybody and lives in the owner's loop: whenever server_fd() is
  * readable, call server_handle(), which does a bounded amount of work. Call it behind
@@ -14,7 +15,7 @@
 #include "service/reply.h"
 
 #define SERVER_CLIENTS 16
-#define SERVER_RESERVED 4	 /* of these, for root alone */
+#define SERVER_RESERVED 4	 /* of these, for who may see all */
 #define SERVER_CLIENTS_OF_USER 4 /* of the others, for one user */
 #define SERVER_PATIENCE_MS 10000 /* in this time a client has its answer, or is dropped */
 
@@ -27,7 +28,7 @@ struct server_options {
 struct server;
 
 /*
- * 0, or negative errno: -EPERM for whoever is not the folder's owner (root). Without a
+ * 0, or negative errno: -EPERM for whoever is neither root nor the folder's owner. Without a
  * service everything else works, so none of them is worth a word: -EROFS, -EADDRINUSE
  * (another process namespace has a portsnoop of our pid), ... What the source refers to
  * must outlive the server.
