@@ -3,11 +3,15 @@
  * What a service and those who ask it say to each other. The first byte says who hears
  * the rest: 'a', a service its question, whose answer then has to be taken; 'h', an asker
  * the greeting; 'm', an asker messages, each behind its length (two bytes); 'r', the same
- * with headers made right, so that what stands behind them is reached.
+ * with headers made right, so that what stands behind them is reached; 's', an asker a
+ * status, and 't', one with its header made right; 'c', a service what its owner says of
+ * itself, which others then have to be able to read.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "command/record_status.h"
+#include "lib/escape.h"
 #include "service/answer.h"
 #include "service/reply.h"
 
@@ -98,6 +102,82 @@ static void answer_check(const struct service_answer *answer, const struct servi
 	}
 }
 
+/* Whatever a service says: lines of ours alone, which say nothing to a terminal. */
+static void status_check(const struct service_status *status)
+{
+	const struct service_report report = {.pid = 1, .status = *status};
+	struct buffer out = BUFFER_EMPTY;
+	uint32_t character;
+	size_t taken, lines = 0;
+
+	record_status_json(&out, &report);
+	check(memchr(out.data, '\n', out.length) == out.data + out.length - 1);
+	record_status_text(&out, &report);
+	check(!out.failed);
+	for (size_t at = 0; at < out.length; at += taken) {
+		taken = utf8_length(out.data + at, out.length - at, &character);
+		check(taken && (character >= ' ' || character == '\n') && character != 0x7f);
+		lines += character == '\n';
+	}
+	check(lines > 5 && lines < 50);
+	buffer_free(&out);
+}
+
+static void status_hear(uint8_t *message, size_t size, bool mend)
+{
+	struct service_header *header = (struct service_header *)message;
+	struct service_status status;
+	struct service_answer answer = {0};
+	int result;
+
+	if (mend && size >= sizeof(*header))
+		*header = (struct service_header){SERVICE_MAGIC, SERVICE_VERSION, SERVICE_STATUS,
+						  (uint32_t)size, 0};
+	result = answer_take_status(&answer, &status, message, size);
+	check((result < 0) == !!*answer.why && (result < 0 || result == 1));
+	if (result == 1)
+		status_check(&status);
+}
+
+struct told {
+	const uint8_t *bytes;
+	size_t size;
+};
+
+static void status_tell(void *context, struct service_status *status)
+{
+	const struct told *told = context;
+	const size_t start = sizeof(status->header), most = sizeof(*status) - start;
+	uint32_t tier = status->tier;
+
+	memcpy((char *)status + start, told->bytes, told->size < most ? told->size : most);
+	status->tier = tier;
+}
+
+/* A question for the status, and the answer to it. */
+static void status_ask(const uint8_t *bytes, size_t size, uint32_t uid)
+{
+	struct told told = {bytes, size};
+	struct reply *reply = reply_new(&source, uid, uid == 0);
+	struct service_answer answer = {0};
+	struct buffer out = BUFFER_EMPTY;
+	struct service_ask_status ask;
+	struct service_status status;
+
+	check(reply);
+	answer_ask_status(&ask);
+	check(reply_ask(reply, &ask, sizeof(ask), &out) && !out.length);
+	source.status = bytes ? status_tell : NULL;
+	source.status_context = &told;
+	check(!reply_next(reply, NOW, &out) && out.length == sizeof(status));
+	check(answer_take_status(&answer, &status, out.data, out.length) == 1 && !*answer.why);
+	check(!uid || !(status.told & SERVICE_STATUS_PRIVATE));
+	check(status.told & SERVICE_STATUS_PRIVATE || (!*status.store_path && !*status.store_why));
+	status_check(&status);
+	reply_free(reply);
+	buffer_free(&out);
+}
+
 static void question_hear(const void *message, size_t size, uint32_t uid)
 {
 	const struct service_ask *ask = message;
@@ -114,6 +194,10 @@ static void question_hear(const void *message, size_t size, uint32_t uid)
 		goto out;
 	}
 	check(!out.length);
+	if (ask->header.type == SERVICE_ASK_STATUS) {
+		status_ask(NULL, 0, uid);
+		goto out;
+	}
 	memcpy(ports.bits, ask->ports, sizeof(ports.bits));
 	query.protocol = ask->protocol;
 	query.netns = ask->netns;
@@ -210,6 +294,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 'm':
 	case 'r':
 		messages_hear(message, size - 1, data[0] == 'r');
+		break;
+	case 's':
+	case 't':
+		status_hear(message, size - 1, data[0] == 't');
+		break;
+	case 'c':
+		status_ask(message, size - 1, 0);
+		status_ask(message, size - 1, 7);
 		break;
 	}
 	free(message);

@@ -233,11 +233,12 @@ static int set_format(const char *argument, void *target, const char **expected)
 }
 
 static const struct option_entry explain_options[] = {
-	{"output", 'o', "FORMAT", "text (the default), or json: one object per line", set_format,
-	 offsetof(struct options, json)},
-	{"proc", 0, "DIR", "read this machine's settings below DIR instead of /proc", option_string,
-	 offsetof(struct options, proc)},
-	{0}};
+	OPTION("output", 'o', "FORMAT", "text (the default), or json: one object per line",
+	       set_format, struct options, json, .values = "text json"),
+	OPTION("proc", 0, "DIR", "read this machine's settings below DIR instead of /proc",
+	       option_string, struct options, proc),
+	{0},
+};
 
 const struct command command_explain = {
 	.name = "explain",

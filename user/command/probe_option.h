@@ -13,7 +13,7 @@ option_setter probe_set_ring; /* uint64_t, bytes; 0: the default */
 	OPTION("tier", 0, "TIER",                                                                  \
 	       "kernel hooks to use: auto (the default, the best that this kernel has), fentry, "  \
 	       "kprobe or tracepoint",                                                             \
-	       probe_set_tier, type, tier_),                                                       \
+	       probe_set_tier, type, tier_, .values = "auto fentry kprobe tracepoint"),            \
 		OPTION("ring", 0, "SIZE",                                                          \
 		       "size of the ring buffer, a power of two; the default is 8M",               \
 		       probe_set_ring, type, ring_)

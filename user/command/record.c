@@ -10,11 +10,19 @@
 #include <time.h>
 
 #include "command/probe_option.h"
+#include "command/record_status.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "stream/recording.h"
 
 #define REPLAY_COMMIT 50000 /* records */
+
+static int record_set_format(const char *argument, void *target, const char **expected)
+{
+	*expected = "table or json";
+	*(bool *)target = !strcmp(argument, "json");
+	return *(bool *)target || !strcmp(argument, "table") ? 0 : -EINVAL;
+}
 
 static const struct option_entry record_options[] = {
 	OPTION("db", 0, "FILE", "the database; the default is " STORE_PATH, option_string,
@@ -27,18 +35,50 @@ static const struct option_entry record_options[] = {
 	PROBE_OPTIONS(struct record_options, tier, ring),
 	OPTION("config", 0, "FILE",
 	       "read options from this file; the default is " RECORD_CONFIG ", if it is there",
-	       option_string, struct record_options, config),
+	       option_string, struct record_options, config, .line_only = true),
 	OPTION("replay", 0, "FILE", "record what 'trace --save FILE' kept, not the kernel",
-	       option_string, struct record_options, replay),
+	       option_string, struct record_options, replay, .line_only = true),
 	OPTION("status", 0, NULL, "ask the one that is recording how it fares", option_flag,
-	       struct record_options, status),
+	       struct record_options, status, .line_only = true),
+	OPTION("output", 'o', "FORMAT", "of the status: table (the default) or json",
+	       record_set_format, struct record_options, json, .values = "table json",
+	       .line_only = true),
 	{0},
 };
 
-/* Read again, into a copy: an error must change nothing. */
-static int record_reload(struct record_options *options)
+static int setup_read(const struct record_setup *setup, struct config_file *config,
+		      struct record_options *options, char *why, size_t size)
 {
-	(void)options;
+	const char *path = setup->given.config ? setup->given.config : RECORD_CONFIG;
+	int error;
+
+	*options = setup->given;
+	error = config_read(config, path, &command_record, setup->is_given, options, why, size);
+	return error == -ENOENT && !setup->given.config ? 0 : error;
+}
+
+int record_configure(struct record_setup *setup, char *why, size_t size)
+{
+	return setup_read(setup, &setup->config, &setup->options, why, size);
+}
+
+int record_reconfigure(struct record_setup *setup)
+{
+	CLEANUP(config_free) struct config_file config = {0};
+	const struct record_options *old = &setup->options;
+	struct record_options options;
+	char why[CONFIG_WHY];
+	int error = setup_read(setup, &config, &options, why, sizeof(why));
+
+	if (error) {
+		log_message("%s; nothing has changed", why);
+		return error;
+	}
+	if (strcmp(options.store.path, old->store.path) || options.tier != old->tier ||
+	    options.ring != old->ring)
+		log_message("db, tier and ring take effect with the next start");
+	setup->options.store.max_size = options.store.max_size;
+	setup->options.store.max_age = options.store.max_age;
 	return 0;
 }
 
@@ -103,14 +143,23 @@ static int record_replay(const char *file, struct store *store)
 	return result;
 }
 
-static int record_start(struct record_options *options)
+/* The folder of the default is a service manager's to make; by hand there is none. */
+static void folder_make(const char *path)
 {
+	if (!strcmp(path, STORE_PATH))
+		mkdir(STORE_FOLDER, 0750);
+}
+
+static int record_start(struct record_setup *setup)
+{
+	const struct record_options *options = &setup->options;
 	struct store *store;
 	struct timespec now;
 	char why[512];
 	int status;
 
 	umask(0027);
+	folder_make(options->store.path);
 	if (store_open(&options->store, &store, why, sizeof(why))) {
 		log_message("%s", why);
 		return EXIT_FAILURE;
@@ -118,7 +167,7 @@ static int record_start(struct record_options *options)
 	if (options->replay)
 		status = record_replay(options->replay, store);
 	else
-		status = record_live(options, store, record_reload);
+		status = record_live(setup, store);
 	clock_gettime(CLOCK_REALTIME, &now);
 	store_close(store, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec);
 	return status;
@@ -126,14 +175,24 @@ static int record_start(struct record_options *options)
 
 static int record_run(const struct command *command, int argc, char **argv)
 {
-	struct record_options options = {
-		.store = {.path = STORE_PATH, .max_size = STORE_MAX_SIZE},
+	struct record_setup setup = {
+		.given = {.store = {.path = STORE_PATH, .max_size = STORE_MAX_SIZE}},
 	};
-	int first = options_parse(command, argc, argv, &options);
+	int first = options_parse_given(command, argc, argv, &setup.given, &setup.is_given);
+	char why[CONFIG_WHY];
+	int status;
 
 	if (first < argc)
 		usage_error(command, "'%s': expected an option", argv[first]);
-	return record_start(&options);
+	if (setup.given.json && !setup.given.status)
+		usage_error(command, "--output is for --status");
+	if (setup.given.status)
+		return record_status_run(setup.given.json, NULL);
+	if (record_configure(&setup, why, sizeof(why)))
+		usage_error(command, "%s", why);
+	status = record_start(&setup);
+	config_free(&setup.config);
+	return status;
 }
 
 const struct command command_record = {

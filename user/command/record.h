@@ -3,7 +3,7 @@
 #ifndef PORTSNOOP_RECORD_H
 #define PORTSNOOP_RECORD_H
 
-#include "command/who.h"
+#include "lib/config.h"
 #include "stream/recorder.h"
 
 struct record_options {
@@ -13,7 +13,7 @@ struct record_options {
 	const char *config; /* NULL: RECORD_CONFIG, if it is there */
 	const char *replay; /* NULL: the kernel */
 	bool status;
-	bool json;
+	bool json; /* of the status */
 };
 
 #define RECORD_CONFIG "/etc/portsnoop/portsnoop.conf"
@@ -24,12 +24,22 @@ struct record_options {
 /* And earlier if there is that much to write. */
 #define RECORD_COMMIT_EVENTS 50000
 
-/*
- * Records what the kernel does until somebody asks it to stop. Exit status. `reload`
- * reads the configuration again: 0, or negative errno when that was said and nothing has
- * changed.
- */
-int record_live(struct record_options *options, struct store *store,
-		int (*reload)(struct record_options *options));
+/* The command line, and what a configuration file adds to it. */
+struct record_setup {
+	struct record_options given; /* of the command line, and defaults */
+	uint64_t is_given;	     /* see options_parse_given() */
+	struct config_file config;
+	struct record_options options; /* in force */
+};
+
+/* Reads the configuration file. 0, or negative errno with `why`. */
+int record_configure(struct record_setup *setup, char *why, size_t size);
+
+/* Reads it again, and takes over what may change while it records: the limits. What else
+ * is new is named. What is wrong is said, and then nothing has changed: negative errno. */
+int record_reconfigure(struct record_setup *setup);
+
+/* Records what the kernel does until somebody asks it to stop. Exit status. */
+int record_live(struct record_setup *setup, struct store *store);
 
 #endif

@@ -15,12 +15,12 @@
 #include "lib/signals.h"
 #include "probe/session.h"
 #include "service/server.h"
+#include "service/status.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 
 struct live {
-	struct record_options *options;
-	int (*reload)(struct record_options *options);
+	struct record_setup *setup;
 	struct store *store;
 	struct recorder *recorder;
 	struct session *session;
@@ -33,6 +33,7 @@ struct live {
 	uint64_t ping_due;
 	uint64_t committed; /* events that the last commit had seen */
 	uint64_t lag;	    /* ns between the newest record and our look at it */
+	uint64_t lag_most;
 };
 
 static int64_t clock_now(clockid_t clock)
@@ -86,14 +87,35 @@ static void live_commit(struct live *live)
 static void live_reload(struct live *live)
 {
 	notify_reloading();
-	if (!live->reload(live->options))
-		store_limit(live->store, live->options->store.max_size,
-			    live->options->store.max_age);
+	if (!record_reconfigure(live->setup))
+		store_limit(live->store, live->setup->options.store.max_size,
+			    live->setup->options.store.max_age);
 	recorder_commit(live->recorder, clock_now(CLOCK_REALTIME));
 	store_reopen(live->store, clock_now(CLOCK_REALTIME));
 	live_commit(live);
 	log_message("read the configuration again, and opened the database anew");
 	notify_ready("recording");
+}
+
+static void live_status(void *context, struct service_status *status)
+{
+	struct live *live = context;
+	struct recorder_totals totals;
+	struct cpu_counters kernel;
+	struct store_status store;
+
+	recorder_totals(live->recorder, &totals);
+	session_totals(live->session, &kernel);
+	status->received = totals.received;
+	status->delivered = totals.events;
+	status->filtered = kernel.filtered;
+	status->lost = kernel.lost;
+	status->lag = live->lag;
+	status->lag_most = live->lag_most;
+	status->waiting = session_waiting(live->session);
+	status->told |= SERVICE_STATUS_COUNTS | SERVICE_STATUS_LAG;
+	store_status(live->store, &store);
+	service_status_store(status, &store, live->setup->options.store.path);
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -146,6 +168,8 @@ static int live_loop(struct live *live)
 			return result;
 		recorder_totals(live->recorder, &totals);
 		live->lag = result && totals.newest ? monotonic() - (uint64_t)totals.newest : 0;
+		if (live->lag > live->lag_most)
+			live->lag_most = live->lag;
 		live_tend(live);
 		if (signals_stop())
 			return 0;
@@ -167,8 +191,8 @@ static int live_loop(struct live *live)
 static int live_start(struct live *live)
 {
 	struct probe_options probe = {
-		.tier = live->options->tier,
-		.ring_bytes = live->options->ring,
+		.tier = live->setup->options.tier,
+		.ring_bytes = live->setup->options.ring,
 		.releases = true,
 		.ledger = true,
 	};
@@ -183,18 +207,24 @@ static int live_start(struct live *live)
 		return EXIT_FAILURE;
 	}
 	server.source = serve_source(recorder_pipeline(live->recorder));
+	server.source.status = live_status;
+	server.source.status_context = live;
 	error = server_open(&server, &live->server);
 	if (error)
 		log_error(error, "no service socket in %s: 'who' and --status get no answers",
 			  SERVICE_FOLDER);
+	error = session_settle(live->session);
+	if (error)
+		return log_error(error, "cannot start"), EXIT_FAILURE;
 	if (guard_enter(why, sizeof(why))) {
 		log_message("%s", why);
 		return EXIT_FAILURE;
 	}
+	notify_open();
 	live->watchdog = notify_watchdog() / 2;
 	live->ping_due = live->watchdog ? monotonic() + live->watchdog : 0;
 	live_commit(live);
-	log_message("recording to %s, %s tier", live->options->store.path,
+	log_message("recording to %s, %s tier", live->setup->options.store.path,
 		    tier_name(pipeline_stream(recorder_pipeline(live->recorder))->start.tier));
 	notify_ready("recording");
 	return 0;
@@ -227,10 +257,9 @@ static int live_end(struct live *live, int result)
 	return result < 0 || live->due ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-int record_live(struct record_options *options, struct store *store,
-		int (*reload)(struct record_options *options))
+int record_live(struct record_setup *setup, struct store *store)
 {
-	struct live live = {.options = options, .reload = reload, .store = store};
+	struct live live = {.setup = setup, .store = store};
 	int status;
 
 	live.signals = signals_open(SIGNALS_SERVICE);

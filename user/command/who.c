@@ -70,7 +70,7 @@ static const struct option_entry who_options[] = {
 	       "every network namespace that can be seen (for root that is the default)",
 	       option_flag, struct who_options, all),
 	OPTION("output", 'o', "FORMAT", "table (the default), or json: one object per socket",
-	       who_set_format, struct who_options, json),
+	       who_set_format, struct who_options, json, .values = "table json"),
 	OPTION("wait", 'w', NULL, "wait until somebody has a port, and say who", option_flag,
 	       struct who_options, wait),
 	OPTION("wait-free", 0, NULL, "wait until the ports are given back, TIME_WAIT included",

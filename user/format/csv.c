@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 
+#include "format/csv.h"
 #include "format/plain.h"
 
 struct format {
@@ -66,7 +67,7 @@ static void csv_close(struct format *format)
 	free(format);
 }
 
-static void cell_write(struct buffer *out, const struct buffer *cell)
+void csv_cell(struct buffer *out, const struct buffer *cell)
 {
 	const char *bytes = cell->data;
 	size_t length = cell->length;
@@ -115,7 +116,7 @@ static void csv_event(struct format *format, const struct event *event, struct b
 			buffer_byte(out, ',');
 		buffer_reset(&format->cell);
 		value_plain(&format->cell, &value, &format->cache);
-		cell_write(out, &format->cell);
+		csv_cell(out, &format->cell);
 	}
 	buffer_byte(out, '\n');
 }

@@ -7,10 +7,9 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "lib/escape.h"
+#include "format/cell.h"
 #include "format/plain.h"
 
-#define ELLIPSIS "\xe2\x80\xa6"
 #define ENDPOINT_WIDTH 47 /* the longest IPv6 address with a port */
 #define CLOCK 12	  /* HH:MM:SS.mmm */
 
@@ -133,81 +132,6 @@ static void table_close(struct format *format)
 	free(format);
 }
 
-/* Columns of escaped text. */
-static unsigned int text_columns(const char *bytes, size_t length)
-{
-	unsigned int columns = 0;
-
-	while (length) {
-		uint32_t character = 0;
-		size_t taken = utf8_length(bytes, length, &character);
-
-		columns += utf8_columns(character);
-		taken = taken ? taken : 1;
-		bytes += taken;
-		length -= taken;
-	}
-	return columns;
-}
-
-/* Bytes of the text's start that take `columns` at most, or with `from_end` bytes
- * to skip so that the rest does. *used: the columns that are left of the text. */
-static size_t text_cut(const char *bytes, size_t length, unsigned int columns, bool from_end,
-		       unsigned int *used)
-{
-	unsigned int total = from_end ? text_columns(bytes, length) : 0, taken_columns = 0;
-	size_t at = 0;
-
-	while (at < length) {
-		uint32_t character = 0;
-		size_t taken = utf8_length(bytes + at, length - at, &character);
-		unsigned int more = utf8_columns(character);
-
-		if (from_end ? total - taken_columns <= columns : taken_columns + more > columns)
-			break;
-		taken_columns += more;
-		at += taken ? taken : 1;
-	}
-	*used = from_end ? total - taken_columns : taken_columns;
-	return at;
-}
-
-static void spaces(struct buffer *out, unsigned int count)
-{
-	while (count--)
-		buffer_byte(out, ' ');
-}
-
-/* Appends the text in exactly `width` columns, unless it is the last cell, which
- * is not padded. width 0: as it is. */
-static void cell_fit(struct buffer *out, const char *bytes, size_t length, unsigned int width,
-		     bool right, bool tail, bool last)
-{
-	unsigned int columns = text_columns(bytes, length), used;
-	size_t at;
-
-	if (columns <= width || !width) {
-		unsigned int missing = columns < width ? width - columns : 0;
-
-		if (right)
-			spaces(out, missing);
-		buffer_append(out, bytes, length);
-		if (!right && !last)
-			spaces(out, missing);
-		return;
-	}
-	at = text_cut(bytes, length, width - 1, tail, &used);
-	if (tail) {
-		buffer_text(out, ELLIPSIS);
-		buffer_append(out, bytes + at, length - at);
-	} else {
-		buffer_append(out, bytes, at);
-		buffer_text(out, ELLIPSIS);
-	}
-	if (!last)
-		spaces(out, width - 1 - used);
-}
-
 /* One cell of a row. *left: columns of the terminal that are free; the row is full
  * when it is 0. */
 static void cell_add(struct format *format, unsigned int index, const char *bytes, size_t length,
@@ -219,7 +143,7 @@ static void cell_add(struct format *format, unsigned int index, const char *byte
 
 	if (!format->width) {
 		/* nothing is cut: a long cell moves the rest of its row */
-		if (text_columns(bytes, length) > width)
+		if (cell_columns(bytes, length) > width)
 			width = 0;
 		if (index)
 			buffer_byte(out, ' ');
@@ -345,8 +269,8 @@ static void detail_write(struct format *format, const struct event *event, size_
 		out->failed = true;
 	if (!text->length || out->failed)
 		return;
-	columns = (unsigned int)strlen(DETAIL_WORDS) + text_columns(text->data, text->length);
-	row_columns = text_columns(out->data + row, out->length - row);
+	columns = (unsigned int)strlen(DETAIL_WORDS) + cell_columns(text->data, text->length);
+	row_columns = cell_columns(out->data + row, out->length - row);
 	if (!format->width || row_columns + 2 + columns <= format->width) {
 		buffer_text(out, "  " DETAIL_WORDS);
 		buffer_append(out, text->data, text->length);
@@ -355,7 +279,7 @@ static void detail_write(struct format *format, const struct event *event, size_
 	if (format->width <= indent + strlen(DETAIL_WORDS))
 		return;
 	buffer_byte(out, '\n');
-	spaces(out, indent);
+	cell_spaces(out, indent);
 	buffer_text(out, DETAIL_WORDS);
 	cell_fit(out, text->data, text->length,
 		 format->width - indent - (unsigned int)strlen(DETAIL_WORDS), false, false, true);

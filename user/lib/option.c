@@ -206,6 +206,14 @@ static void option_take(const struct parser *parser, const struct option_entry *
 
 int options_parse(const struct command *command, int argc, char **argv, void *options)
 {
+	uint64_t given;
+
+	return options_parse_given(command, argc, argv, options, &given);
+}
+
+int options_parse_given(const struct command *command, int argc, char **argv, void *options,
+			uint64_t *given)
+{
 	CLEANUP(parser_free) struct parser parser = {.command = command};
 	const struct option_entry *option;
 	int found;
@@ -214,6 +222,7 @@ int options_parse(const struct command *command, int argc, char **argv, void *op
 		log_error(-ENOMEM, "the options");
 		exit(EXIT_FAILURE);
 	}
+	*given = 0;
 	optind = 0; /* glibc: forget an earlier parse */
 	opterr = 0;
 	while ((found = getopt_long(argc, argv, parser.shorts, parser.longs, NULL)) != -1) {
@@ -228,6 +237,7 @@ int options_parse(const struct command *command, int argc, char **argv, void *op
 		}
 		option = parser_find(&parser, found);
 		option_take(&parser, option, options);
+		*given |= UINT64_C(1) << ((option - command->options) % 64);
 	}
 	return optind;
 }

@@ -8,12 +8,14 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 typedef int option_setter(const char *argument, void *target, const char **expected);
 
 struct option_entry {
 	const char *name;     /* long name without dashes */
 	char letter;	      /* short name; 0: none */
+	bool line_only;	      /* it means nothing in a configuration file */
 	const char *argument; /* "PORT"; NULL: a flag */
 	const char *help;     /* one sentence */
 	/* Takes the argument (NULL for a flag) into `target`, which is the options
@@ -22,13 +24,17 @@ struct option_entry {
 	 * adds up and anything else takes the last. */
 	option_setter *set;
 	size_t offset;
+	/* For the completion: words that `set` accepts. Between spaces: one of them; between
+	 * commas: a list of them. NULL: anything, and `argument` tells what: FILE, USER. */
+	const char *values;
 };
 
-/* One entry that fills in `member` of the options struct `type`. */
-#define OPTION(name_, letter_, argument_, help_, set_, type, member)                               \
+/* One entry that fills in `member` of the options struct `type`. What follows are
+ * initializers of its other members: .values = "table json". */
+#define OPTION(name_, letter_, argument_, help_, set_, type, member, ...)                          \
 	{                                                                                          \
 		.name = (name_), .letter = (letter_), .argument = (argument_), .help = (help_),    \
-		.set = (set_), .offset = offsetof(type, member),                                   \
+		.set = (set_), .offset = offsetof(type, member), ##__VA_ARGS__                     \
 	}
 
 struct command {
@@ -41,9 +47,9 @@ struct command {
 	int (*run)(const struct command *command, int argc, char **argv);
 };
 
-extern const struct command command_trace, command_who, command_explain, command_replay,
-	command_doctor;
-extern const struct command *const command_list[]; /* ended by NULL */
+extern const struct command command_trace, command_who, command_record, command_history,
+	command_explain, command_replay, command_doctor;
+extern const struct command *const command_list[]; /* ended by NULL; command/list.c */
 
 /*
  * Parses argv[1..]: options stop at "--" or at the first word that is none.
@@ -54,6 +60,11 @@ extern const struct command *const command_list[]; /* ended by NULL */
  * has been done yet then. Returns the index of the first operand.
  */
 int options_parse(const struct command *command, int argc, char **argv, void *options);
+
+/* The same, which also says what was given: bit I for the table's entry I. For
+ * config_read() of lib/config.h. The table has no more than 64 entries. */
+int options_parse_given(const struct command *command, int argc, char **argv, void *options,
+			uint64_t *given);
 
 /* "portsnoop trace: ..." on stderr, exit status 2. */
 void usage_error(const struct command *command, const char *format, ...)

@@ -66,9 +66,10 @@ option_setter filter_set_triggers;
 		       type, member.uids),                                                         \
 		OPTION("proto", 0, "NAME",                                                         \
 		       "only these protocols: tcp, udp, udplite, icmp, icmpv6, sctp, mptcp",       \
-		       filter_set_protocols, type, member.protocols),                              \
+		       filter_set_protocols, type, member.protocols,                               \
+		       .values = "tcp,udp,udplite,icmp,icmpv6,sctp,mptcp"),                        \
 		OPTION("family", 0, "4|6", "only sockets of IPv4, or of IPv6", filter_set_family,  \
-		       type, member.family),                                                       \
+		       type, member.family, .values = "4 6"),                                      \
 		OPTION("cgroup", 0, "PATH",                                                        \
 		       "only processes in this cgroup (v2), or below it; may be repeated",         \
 		       filter_set_cgroups, type, member.cgroups),                                  \
@@ -78,7 +79,8 @@ option_setter filter_set_triggers;
 		       filter_set_netns, type, member.netns),                                      \
 		OPTION("trigger", 0, "CALL",                                                       \
 		       "only ports taken by these calls: bind, connect, listen, send, subflow",    \
-		       filter_set_triggers, type, member.triggers),                                \
+		       filter_set_triggers, type, member.triggers,                                 \
+		       .values = "bind,connect,listen,send,subflow"),                              \
 		OPTION("failed", 0, NULL, "only failures", option_flag, type, member.failed),      \
 		OPTION("ephemeral", 0, NULL, "only ports that the kernel chose", option_flag,      \
 		       type, member.ephemeral),                                                    \

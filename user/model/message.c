@@ -158,49 +158,6 @@ static char *put_path(char *out, const struct wire_event *socket)
 	return out;
 }
 
-/* "870ns", "12.3ms", "5.2s", "12m03s", "5h02m", "3d04h" */
-static char *put_duration(char *out, uint64_t ns)
-{
-	static const struct {
-		uint64_t below, unit;
-		const char *name;
-	} small[] = {
-		{1000000, 1000, "us"},
-		{1000000000, 1000000, "ms"},
-		{60000000000, 1000000000, "s"},
-	};
-	static const struct {
-		uint64_t below, unit, part;
-		char name, part_name;
-	} large[] = {
-		{3600, 60, 1, 'm', 's'},
-		{172800, 3600, 60, 'h', 'm'},
-		{UINT64_MAX, 86400, 3600, 'd', 'h'},
-	};
-	uint64_t seconds = ns / 1000000000;
-	size_t i;
-
-	if (ns < 1000)
-		return put(text_unsigned(out, ns), "ns");
-	for (i = 0; i < sizeof(small) / sizeof(small[0]); i++) {
-		uint64_t unit = small[i].unit;
-
-		if (ns >= small[i].below)
-			continue;
-		out = text_unsigned(out, ns / unit);
-		*out++ = '.';
-		out = text_digits(out, (uint32_t)(ns % unit / (unit / 10)), 1);
-		return put(out, small[i].name);
-	}
-	for (i = 0; seconds >= large[i].below;)
-		i++;
-	out = text_unsigned(out, seconds / large[i].unit);
-	*out++ = large[i].name;
-	out = text_digits(out, (uint32_t)(seconds % large[i].unit / large[i].part), 2);
-	*out++ = large[i].part_name;
-	return out;
-}
-
 static char *put_bind(char *out, const struct wire_event *socket)
 {
 	out = put(out, socket->error ? " could not bind " : " bound ");
@@ -218,9 +175,9 @@ static char *put_bind(char *out, const struct wire_event *socket)
 /* "held 1m38s", "held 2m38s, 60.0s of it TIME_WAIT" */
 static char *put_held(char *out, const struct event *event)
 {
-	out = put_duration(put(out, "held "), event->socket->duration);
+	out = text_duration(put(out, "held "), event->socket->duration);
 	if (event->lingered)
-		out = put(put_duration(put(out, ", "), event->lingered), " of it TIME_WAIT");
+		out = put(text_duration(put(out, ", "), event->lingered), " of it TIME_WAIT");
 	return out;
 }
 
@@ -276,9 +233,9 @@ static char *put_blocked_entry(char *out, const struct event *event,
 		out = put(out, entry->ports == 1 ? " port" : " ports");
 	}
 	if (entry->expires)
-		out = put(put_duration(put(out, ", "), entry->expires), " left");
+		out = put(text_duration(put(out, ", "), entry->expires), " left");
 	else if (entry->since && entry->since < event->blocked->time)
-		out = put_duration(put(out, ", "), event->blocked->time - entry->since);
+		out = text_duration(put(out, ", "), event->blocked->time - entry->since);
 	if (entry->holder.key.pid)
 		out = put_process(put(out, ", open in "), &entry->holder);
 	*out++ = ')';
@@ -432,7 +389,7 @@ size_t message_result(const struct event *event, char *start)
 		if (socket->flags & WIRE_TIME_WAIT && !event->lingered)
 			out = put(out, socket->flags & WIRE_TIME_WAIT_OVER ? " TW end" : " TW");
 	} else if (event->action == EVENT_ESTABLISHED && socket->duration) {
-		out = put_duration(out, socket->duration);
+		out = text_duration(out, socket->duration);
 	} else {
 		out = put(out, event->outcome == EVENT_UNKNOWN	 ? "pending"
 			       : event->outcome == EVENT_FAILURE ? "gave up"

@@ -201,3 +201,53 @@ char *text_time(char *out, int64_t ns)
 	*out++ = 'Z';
 	return out;
 }
+
+static char *put(char *out, const char *text)
+{
+	size_t length = strlen(text);
+
+	memcpy(out, text, length);
+	return out + length;
+}
+
+char *text_duration(char *out, uint64_t ns)
+{
+	static const struct {
+		uint64_t below, unit;
+		const char *name;
+	} small[] = {
+		{1000000, 1000, "us"},
+		{1000000000, 1000000, "ms"},
+		{60000000000, 1000000000, "s"},
+	};
+	static const struct {
+		uint64_t below, unit, part;
+		char name, part_name;
+	} large[] = {
+		{3600, 60, 1, 'm', 's'},
+		{172800, 3600, 60, 'h', 'm'},
+		{UINT64_MAX, 86400, 3600, 'd', 'h'},
+	};
+	uint64_t seconds = ns / 1000000000;
+	size_t i;
+
+	if (ns < 1000)
+		return put(text_unsigned(out, ns), "ns");
+	for (i = 0; i < sizeof(small) / sizeof(small[0]); i++) {
+		uint64_t unit = small[i].unit;
+
+		if (ns >= small[i].below)
+			continue;
+		out = text_unsigned(out, ns / unit);
+		*out++ = '.';
+		out = text_digits(out, (uint32_t)(ns % unit / (unit / 10)), 1);
+		return put(out, small[i].name);
+	}
+	for (i = 0; seconds >= large[i].below;)
+		i++;
+	out = text_unsigned(out, seconds / large[i].unit);
+	*out++ = large[i].name;
+	out = text_digits(out, (uint32_t)(seconds % large[i].unit / large[i].part), 2);
+	*out++ = large[i].part_name;
+	return out;
+}

@@ -26,6 +26,10 @@ char *text_hex(char *out, uint64_t number,
 char *text_address(char *out, const uint8_t *bytes, uint8_t family);
 char *text_endpoint(char *out, const uint8_t *bytes, uint8_t family, uint16_t port); /* [::1]:80 */
 
+/* "870ns", "12.3ms", "5.2s", "12m03s", "5h02m", "3d04h" */
+#define TEXT_DURATION 16
+char *text_duration(char *out, uint64_t ns);
+
 /* ns since 1970 -> 2026-11-21T14:32:07.123456789Z */
 char *text_time(char *out, int64_t ns);
 

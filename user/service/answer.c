@@ -360,3 +360,35 @@ int answer_take(struct service_answer *answer, const struct service_query *query
 	}
 	return answer_fail(answer, -EBADMSG, "it sent a message of an unknown type");
 }
+
+void answer_ask_status(struct service_ask_status *ask)
+{
+	*ask = (struct service_ask_status){.header = {.magic = SERVICE_MAGIC,
+						      .version = SERVICE_VERSION,
+						      .type = SERVICE_ASK_STATUS,
+						      .size = sizeof(*ask)}};
+}
+
+int answer_take_status(struct service_answer *answer, struct service_status *status,
+		       const void *message, size_t size)
+{
+	const struct service_status *told = message;
+	int error = header_check(answer, message, size);
+
+	if (error == -EPROTO)
+		return answer_fail(answer, error,
+				   "it did not understand the question: it may be an older one");
+	if (error)
+		return error;
+	if (told->header.type != SERVICE_STATUS)
+		return answer_fail(answer, -EBADMSG, "it sent a message of an unknown type");
+	if (size < SERVICE_STATUS_LEAST || told->tier < WIRE_TIER_FENTRY ||
+	    told->tier > WIRE_TIER_TRACEPOINT || told->started_wall < 0 || told->now_wall < 0 ||
+	    told->store_oldest < 0 || told->store_committed < 0 ||
+	    told->store_why[sizeof(told->store_why) - 1] ||
+	    told->store_path[sizeof(told->store_path) - 1])
+		return answer_fail(answer, -EBADMSG, "its status is malformed");
+	*status = (struct service_status){0};
+	memcpy(status, told, size < sizeof(*status) ? size : sizeof(*status));
+	return 1;
+}

@@ -74,4 +74,11 @@ int answer_hello(struct service_answer *answer, const void *message, size_t size
 int answer_take(struct service_answer *answer, const struct service_query *query,
 		const void *message, size_t size);
 
+/* The same for the other question. 1, with the status in full: its texts end within
+ * their room, and what the service did not tell is zero. Of the answer `why` alone is
+ * used. */
+void answer_ask_status(struct service_ask_status *ask);
+int answer_take_status(struct service_answer *answer, struct service_status *status,
+		       const void *message, size_t size);
+
 #endif

@@ -126,7 +126,9 @@ static int candidates_find(struct inquiry *inquiry)
 		*candidate = (struct candidate){.fd = fd < 0 ? -1 : fd, .pid = pid ? pid : pids[i]};
 		inquiry->count++;
 		if (fd == -EPERM)
-			candidate_fail(inquiry, candidate, fd, "its socket is not the one of root");
+			candidate_fail(
+				inquiry, candidate, fd,
+				"its socket belongs neither to root nor to the folder's owner");
 		else if (fd < 0)
 			candidate_fail(inquiry, candidate, fd,
 				       error_words(fd == -EAGAIN ? -ETIMEDOUT : fd));
@@ -260,6 +262,25 @@ static int inquiry_run(struct inquiry *inquiry, struct service_answer *answer)
 	return inquiry->error;
 }
 
+/* Everybody who may be able to answer. 0, or negative errno with `why`; -ENOENT: there is
+ * nobody. */
+static int inquiry_begin(struct inquiry *inquiry, const struct service_query *query,
+			 unsigned int timeout_ms, char *why, size_t size)
+{
+	int error;
+
+	inquiry->query = query;
+	inquiry->deadline = now_ms() + timeout_ms;
+	error = candidates_find(inquiry);
+	if (error == -EPERM)
+		snprintf(why, size,
+			 "the folder of the services is open to others than root and its owner: "
+			 "none is asked");
+	else if (error && error != -ENOENT)
+		snprintf(why, size, "the folder of the services: %s", strerror(-error));
+	return error;
+}
+
 int service_query(const struct service_query *query, unsigned int timeout_ms,
 		  struct service_answer *answer)
 {
@@ -269,20 +290,104 @@ int service_query(const struct service_query *query, unsigned int timeout_ms,
 	*answer = (struct service_answer){0};
 	if (!inquiry)
 		return -ENOMEM;
-	inquiry->query = query;
-	inquiry->deadline = now_ms() + timeout_ms;
-	error = candidates_find(inquiry);
-	if (error == -ENOENT)
-		return 0;
-	if (error == -EPERM)
-		snprintf(answer->why, sizeof(answer->why),
-			 "the folder of the services is not root's alone: none is asked");
-	else if (error)
-		snprintf(answer->why, sizeof(answer->why), "the folder of the services: %s",
-			 strerror(-error));
+	error = inquiry_begin(inquiry, query, timeout_ms, answer->why, sizeof(answer->why));
 	if (error)
-		return error;
+		return error == -ENOENT ? 0 : error;
 	error = inquiry_run(inquiry, answer);
 	snprintf(answer->why, sizeof(answer->why), "%s", inquiry->why);
 	return error ? error : (int)inquiry->count;
+}
+
+/* 0, or the candidate has failed. */
+static int status_hear(struct inquiry *inquiry, struct candidate *candidate,
+		       struct service_status *status)
+{
+	struct service_answer answer = {0};
+	struct pollfd socket = {.fd = candidate->fd, .events = POLLIN};
+	ssize_t size;
+	int result;
+
+	for (;;) {
+		unsigned int left = time_left(inquiry->deadline);
+
+		size = message_receive(inquiry, candidate->fd);
+		if (size != -EAGAIN || !left)
+			break;
+		poll(&socket, 1, (int)left);
+	}
+	if (size < 0) {
+		result = size == -EAGAIN ? -ETIMEDOUT : (int)size;
+		candidate_fail(inquiry, candidate, result, error_words(result));
+		return result;
+	}
+	result = answer_take_status(&answer, status, inquiry->message, (size_t)size);
+	if (result < 0)
+		candidate_fail(inquiry, candidate, result, answer.why);
+	return result < 0 ? result : 0;
+}
+
+static void status_ask(struct inquiry *inquiry, struct candidate *candidate)
+{
+	struct service_ask_status ask;
+
+	answer_ask_status(&ask);
+	if (send(candidate->fd, &ask, sizeof(ask), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		candidate_fail(inquiry, candidate, -errno, error_words(-errno));
+}
+
+static int report_compare(const void *a, const void *b)
+{
+	const struct service_status *one = &((const struct service_report *)a)->status;
+	const struct service_status *other = &((const struct service_report *)b)->status;
+	uint64_t records = one->told & SERVICE_STATUS_STORE;
+
+	if (records != (other->told & SERVICE_STATUS_STORE))
+		return records ? -1 : 1;
+	if (one->watching != other->watching)
+		return one->watching > other->watching ? -1 : 1;
+	return one->pid < other->pid ? -1 : one->pid > other->pid;
+}
+
+/* All are asked before the first answer is awaited: who hangs costs the others nothing. */
+static size_t statuses_take(struct inquiry *inquiry, struct service_report *reports)
+{
+	size_t count = 0;
+
+	greetings_await(inquiry);
+	for (size_t i = 0; i < inquiry->count; i++)
+		if (inquiry->list[i].fd >= 0)
+			status_ask(inquiry, &inquiry->list[i]);
+	for (size_t i = 0; i < inquiry->count; i++) {
+		struct candidate *candidate = &inquiry->list[i];
+
+		if (candidate->fd < 0 || status_hear(inquiry, candidate, &reports[count].status))
+			continue;
+		reports[count++].pid = candidate->pid;
+	}
+	qsort(reports, count, sizeof(*reports), report_compare);
+	return count;
+}
+
+int service_ask_status(const struct service_place *place, unsigned int timeout_ms,
+		       struct service_report **reports, size_t *count, char *why, size_t size)
+{
+	CLEANUP(inquiry_free) struct inquiry *inquiry = calloc(1, sizeof(*inquiry));
+	CLEANUP_FREE struct service_report *taken = calloc(CANDIDATES, sizeof(*taken));
+	const struct service_query query = {.place = *place};
+	int error;
+
+	*reports = NULL;
+	*count = 0;
+	snprintf(why, size, "%s", inquiry && taken ? "" : strerror(ENOMEM));
+	if (!inquiry || !taken)
+		return -ENOMEM;
+	error = inquiry_begin(inquiry, &query, timeout_ms, why, size);
+	if (error)
+		return error == -ENOENT ? 0 : error;
+	*count = statuses_take(inquiry, taken);
+	snprintf(why, size, "%s", inquiry->why);
+	if (!*count)
+		return inquiry->error;
+	*reports = TAKE_POINTER(taken);
+	return (int)inquiry->count;
 }

@@ -4,8 +4,9 @@
  * UNIX socket of the kind SOCK_SEQPACKET: one message, one packet.
  *
  *   server  SERVICE_HELLO, at once           or SERVICE_REFUSED, and hangs up
- *   client  SERVICE_ASK, once
- *   server  SERVICE_RECORDS ... SERVICE_END  or SERVICE_REFUSED, and hangs up
+ *   client  SERVICE_ASK, once                or SERVICE_ASK_STATUS, once
+ *   server  SERVICE_RECORDS ... SERVICE_END  or SERVICE_STATUS
+ *                                            or SERVICE_REFUSED, and hangs up
  *
  * A message starts with struct service_header, which is the same in every version;
  * its size is a multiple of 8. What follows holds for SERVICE_VERSION alone: who gets
@@ -28,11 +29,13 @@
 #define SERVICE_MESSAGE_MOST (32u << 10)
 
 enum service_type {
-	SERVICE_HELLO = 1,   /* struct service_hello */
-	SERVICE_ASK = 2,     /* struct service_ask */
-	SERVICE_RECORDS = 3, /* struct service_header, then records */
-	SERVICE_END = 4,     /* struct service_end */
-	SERVICE_REFUSED = 5, /* struct service_refused, in any version */
+	SERVICE_HELLO = 1,	/* struct service_hello */
+	SERVICE_ASK = 2,	/* struct service_ask */
+	SERVICE_RECORDS = 3,	/* struct service_header, then records */
+	SERVICE_END = 4,	/* struct service_end */
+	SERVICE_REFUSED = 5,	/* struct service_refused, in any version */
+	SERVICE_ASK_STATUS = 6, /* struct service_ask_status */
+	SERVICE_STATUS = 7,	/* struct service_status */
 };
 
 struct service_header {
@@ -74,6 +77,87 @@ struct service_end {
 	uint64_t now;	   /* when the last one was looked at */
 	int64_t now_wall;
 };
+
+/* How is it going? */
+struct service_ask_status {
+	struct service_header header;
+};
+
+/* What of struct service_status is known. */
+enum service_status_told {
+	SERVICE_STATUS_COUNTS = 1 << 0,	 /* received ... lost */
+	SERVICE_STATUS_LAG = 1 << 1,	 /* lag ... waiting */
+	SERVICE_STATUS_LEDGER = 1 << 2,	 /* leases ... unknown */
+	SERVICE_STATUS_PROCESS = 1 << 3, /* memory ... confined */
+	SERVICE_STATUS_STORE = 1 << 4,	 /* store_...: it records */
+	SERVICE_STATUS_PRIVATE = 1 << 5, /* store_path, store_why */
+};
+
+enum service_confined {
+	SERVICE_NO_NEW_PRIVILEGES = 1 << 0,
+	SERVICE_SYSTEM_CALLS = 1 << 1, /* a filter of system calls is in force */
+};
+
+#define SERVICE_PATH_MOST 4096
+
+/*
+ * How it is going; no time is negative. It grows at its end, within SERVICE_VERSION: who gets a longer one
+ * leaves out the rest, to who gets a shorter one (SERVICE_STATUS_LEAST is the least) the
+ * rest is zero, which means "not known" or "none" then.
+ */
+struct service_status {
+	struct service_header header;
+	uint64_t told;	      /* enum service_status_told */
+	uint64_t stream;      /* id */
+	int64_t started_wall; /* the stream's start */
+	int64_t now_wall;
+	uint64_t watching; /* since the start, ns */
+	uint64_t coverage; /* COVERAGE_BIT() */
+	uint32_t tier;	   /* enum wire_tier */
+	uint32_t pid;	   /* as it sees itself */
+	char program[24];
+	/* What the stream saw so far. Events of sockets; as far as is known, for what the
+	 * kernel itself filters or has just lost shows later. */
+	uint64_t received;  /* records of the kernel, events and others */
+	uint64_t delivered; /* events that were worked on */
+	uint64_t filtered;
+	uint64_t lost; /* records that found no room in the ring of the kernel */
+	/* How far it is behind. */
+	uint64_t lag;	   /* from the newest record's time in the kernel to when it was
+			    * worked on, ns */
+	uint64_t lag_most; /* the longest so far */
+	uint64_t waiting;  /* bytes of records that wait to be worked on */
+	/* struct ledger_totals */
+	uint64_t leases;
+	uint64_t opened;
+	uint64_t evicted;
+	uint64_t unknown;
+	/* The process. */
+	uint64_t memory;       /* bytes that are resident */
+	uint64_t capabilities; /* 1 << CAP_...: that it has or can get back */
+	uint64_t confined;     /* enum service_confined */
+	/* struct store_status */
+	uint64_t store_bytes;
+	uint64_t store_wal;
+	uint64_t store_max_size;
+	uint64_t store_max_age;
+	uint64_t store_leases;
+	uint64_t store_failures;
+	uint64_t store_open;
+	uint64_t store_commits;
+	uint64_t store_written;
+	uint64_t store_dropped;
+	uint64_t store_trimmed;
+	uint64_t store_pending;
+	int64_t store_oldest;	 /* CLOCK_REALTIME, ns; 0: nothing is in it */
+	int64_t store_committed; /* CLOCK_REALTIME, ns; 0: never yet */
+	uint64_t store_error;	 /* errno, positive; 0: none */
+	/* For those alone who may see everything. NUL-terminated; hostile bytes. */
+	char store_why[160];
+	char store_path[SERVICE_PATH_MOST];
+};
+
+#define SERVICE_STATUS_LEAST 4584
 
 enum service_reason {
 	SERVICE_BUSY = 1,	     /* too many clients */
@@ -175,6 +259,9 @@ WIRE_ASSERT(sizeof(struct service_hello) == 104, "service_hello");
 WIRE_ASSERT(sizeof(struct service_ask) == 8216, "service_ask");
 WIRE_ASSERT(sizeof(struct service_end) == 48, "service_end");
 WIRE_ASSERT(sizeof(struct service_refused) == 24, "service_refused");
+WIRE_ASSERT(sizeof(struct service_ask_status) == 16, "service_ask_status");
+WIRE_ASSERT(sizeof(struct service_status) == SERVICE_STATUS_LEAST, "service_status");
+WIRE_ASSERT(sizeof(struct service_status) <= SERVICE_MESSAGE_MOST, "service_status");
 WIRE_ASSERT(sizeof(struct service_process_record) == 112, "service_process_record");
 WIRE_ASSERT(sizeof(struct service_lease_record) == 160, "service_lease_record");
 

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "service/status.h"
+
 /* More than fit into a message: then it is full, not short. */
 #define BATCH 256
 #define RANGES_PER_STEP 1024
@@ -45,6 +47,7 @@ struct reply {
 	const struct service_source *source;
 	uint32_t uid;
 	bool all;
+	bool status; /* that is what was asked for, not leases */
 	uint32_t netns;
 	uint16_t protocol;
 	uint32_t port; /* the range that is being told begins here */
@@ -127,16 +130,18 @@ bool reply_hello(struct reply *reply, uint64_t now, struct buffer *out)
 	return true;
 }
 
-static enum service_reason ask_check(const struct service_ask *ask, size_t size)
+static enum service_reason ask_check(const struct service_header *header, size_t size)
 {
-	const struct service_header *header = &ask->header;
-
 	if (size < sizeof(*header) || header->magic != SERVICE_MAGIC)
 		return SERVICE_MALFORMED;
 	if (header->version != SERVICE_VERSION)
 		return SERVICE_VERSION_UNKNOWN;
-	if (size != sizeof(*ask) || header->size != size || header->type != SERVICE_ASK ||
-	    header->zero || ask->zero)
+	if (header->size != size || header->zero)
+		return SERVICE_MALFORMED;
+	if (header->type == SERVICE_ASK_STATUS)
+		return size == sizeof(struct service_ask_status) ? 0 : SERVICE_MALFORMED;
+	if (header->type != SERVICE_ASK || size != sizeof(struct service_ask) ||
+	    ((const struct service_ask *)header)->zero)
 		return SERVICE_MALFORMED;
 	return 0;
 }
@@ -144,12 +149,15 @@ static enum service_reason ask_check(const struct service_ask *ask, size_t size)
 bool reply_ask(struct reply *reply, const void *message, size_t size, struct buffer *out)
 {
 	const struct service_ask *ask = message;
-	enum service_reason reason = ask_check(ask, size);
+	enum service_reason reason = ask_check(message, size);
 
 	if (reason) {
 		reply_refuse(reason, out);
 		return false;
 	}
+	reply->status = ask->header.type == SERVICE_ASK_STATUS;
+	if (reply->status)
+		return true;
 	reply->netns = ask->netns;
 	reply->protocol = ask->protocol;
 	memcpy(reply->ports, ask->ports, sizeof(reply->ports));
@@ -444,12 +452,47 @@ static bool records_append(struct reply *reply, const struct stream *stream, uin
 	return true;
 }
 
+static void status_append(const struct reply *reply, const struct stream *stream, uint64_t now,
+			  struct buffer *out)
+{
+	const struct service_source *source = reply->source;
+	struct service_status status = {
+		.told = SERVICE_STATUS_LEDGER,
+		.stream = stream->start.id,
+		.started_wall = wall_time(stream, stream->start.header.time),
+		.now_wall = wall_time(stream, now),
+		.coverage = stream->start.coverage,
+		.tier = stream->start.tier,
+		.pid = (uint32_t)getpid(),
+		.program = PORTSNOOP_VERSION,
+	};
+	struct ledger_totals totals;
+
+	if (now > stream->start.header.time)
+		status.watching = now - stream->start.header.time;
+	ledger_totals(source->ledger, &totals);
+	status.leases = totals.leases;
+	status.opened = totals.opened;
+	status.evicted = totals.evicted;
+	status.unknown = totals.unknown;
+	service_status_process(&status);
+	if (source->status)
+		source->status(source->status_context, &status);
+	service_status_settle(&status, reply->all);
+	status.header = header_make(SERVICE_STATUS, sizeof(status));
+	buffer_append(out, &status, sizeof(status));
+}
+
 bool reply_next(struct reply *reply, uint64_t now, struct buffer *out)
 {
 	const struct stream *stream = reply->source->stream(reply->source->context);
 	struct service_header header = header_make(SERVICE_RECORDS, 0);
 	size_t start = out->length;
 
+	if (reply->status) {
+		status_append(reply, stream, now, out);
+		return false;
+	}
 	buffer_append(out, &header, sizeof(header));
 	if (!records_append(reply, stream, now, out, start + SERVICE_MESSAGE_MOST) &&
 	    out->length == start + sizeof(header)) {

@@ -18,7 +18,11 @@ struct service_source {
 	const struct stream *(*stream)(void *context);
 	const struct process *(*find)(void *context, const struct process_key *key);
 	const char *(*user)(void *context, uint32_t uid);
-	void *context;
+	/* Fills in what it knows beyond the stream, the ledger and this process, and says so
+	 * in status->told (status.h helps). All else is zero, or filled in already. NULL:
+	 * it knows nothing more. */
+	void (*status)(void *status_context, struct service_status *status);
+	void *context, *status_context;
 };
 
 struct reply;

@@ -126,7 +126,7 @@ static void entry_fill(const struct entry *entry, struct store_lease *row)
 		.pool_low = entry->pool_low,
 		.pool_high = entry->pool_high,
 		.family = lease->family,
-		.trigger = lease->claimed ? lease->trigger : 0,
+		.trigger = lease->trigger,
 		.origin = lease->origin,
 		.outcome = entry->outcome,
 		.ending = STORE_OPEN,

@@ -39,7 +39,7 @@ option_setter view_set_fields;
  * for what each output calls it. FILTER_OPTIONS(type, member.filter) goes with it. */
 #define OUTPUT_OPTIONS(type, member)                                                               \
 	OPTION("output", 'o', "FORMAT", "table (the default), json or csv", view_set_format, type, \
-	       member.format),                                                                     \
+	       member.format, .values = "table json csv"),                                         \
 		OPTION("fields", 'f', "LIST",                                                      \
 		       "what to show in json and csv: names of fields, as in process.pid,message", \
 		       view_set_fields, type, member.fields),                                      \
