@@ -14,10 +14,6 @@
 
 #define COMMAND_INDENT 12
 
-const struct command *const command_list[] = {
-	&command_trace, &command_who, &command_explain, &command_replay, &command_doctor, NULL,
-};
-
 static const struct command *command_find(const char *name)
 {
 	for (const struct command *const *command = command_list; *command; command++)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/moment.h"
 #include "lib/parse.h"
 #include "stream/view.h"
 
@@ -89,6 +90,17 @@ static void filter_check(const char *text)
 	view_options_free(&options);
 }
 
+static void moment_check(const char *text)
+{
+	const int64_t now = INT64_C(1795271527) * 1000000000;
+	struct moment moment = {UNTOUCHED >> 1, UNTOUCHED >> 2, false};
+	const char *expected = NULL;
+	int result = moment_parse(text, now, &moment, &expected);
+
+	judge(result, moment.ns == UNTOUCHED >> 1 && moment.last == UNTOUCHED >> 2, expected);
+	check(result || (moment.ns >= 0 && moment.last >= moment.ns));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = malloc(size + 1);
@@ -100,6 +112,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	numbers_check(text);
 	ports_check(text);
 	filter_check(text);
+	moment_check(text);
 	free(text);
 	return 0;
 }

@@ -18,7 +18,11 @@
 #define command_who stand_in_who
 #define command_replay stand_in_replay
 #define command_doctor stand_in_doctor
+#define command_record stand_in_record
+#define command_history stand_in_history
+#define command_list stand_in_list
 int portsnoop_main(int argc, char **argv);
+#include "command/list.c"
 #include "main.c"
 #undef main
 
@@ -46,6 +50,8 @@ STAND_IN(who);
 STAND_IN(explain);
 STAND_IN(replay);
 STAND_IN(doctor);
+STAND_IN(record);
+STAND_IN(history);
 
 static int main_run(void *context)
 {
@@ -85,8 +91,8 @@ static void test_commands(void **state)
 static void test_unknown(void **state)
 {
 	static const char list[] =
-		"is no command; expected one of: trace, who, explain, replay, doctor, "
-		"help\n";
+		"is no command; expected one of: trace, who, record, history, explain, replay, "
+		"doctor, help\n";
 	char err[256];
 
 	(void)state;

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "command/history.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/cleanup.h"
+#include "lib/log.h"
+#include "stream/view.h"
+
+#define FOLLOW_LINES 10
+#define NEWEST_MORE 16
+
+int64_t history_now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_REALTIME, &time);
+	return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+int history_show(void *context, const struct history_row *row)
+{
+	struct history_run *run = context;
+
+	if (run->mixed && !history_wanted(&run->subjects, row))
+		return 0;
+	/* A gap that is older than the first row says nothing about those that are shown. */
+	run->rows += row->kind != HISTORY_GAP;
+	if (run->skip && run->rows <= run->skip)
+		return 0;
+	if (!run->view.begun)
+		run->format->begin(&run->view, &run->output.pending);
+	run->view.begun = true;
+	run->found |= row->kind != HISTORY_GAP;
+	history_seen_add(&run->seen, row);
+	run->format->row(&run->view, row, &run->output.pending);
+	if (run->output.pending.length >= OUTPUT_FULL)
+		run->output_error = output_flush(&run->output);
+	return run->output_error;
+}
+
+int history_flush(struct history_run *run, int status)
+{
+	if (!run->output_error)
+		run->output_error = output_flush(&run->output);
+	if (!run->output_error || run->output_error == -EPIPE)
+		return status;
+	log_error(run->output_error, "standard output");
+	return HISTORY_ERROR;
+}
+
+int history_failed(struct history_run *run, int error)
+{
+	const char *why;
+
+	if (run->output_error)
+		return history_flush(run, run->found ? HISTORY_FOUND : HISTORY_NOTHING);
+	why = history_why(run->history);
+	if (why && *why)
+		log_message("%s", why);
+	else
+		log_error(error, "%s", run->db);
+	return HISTORY_ERROR;
+}
+
+static int row_count(void *context, const struct history_row *row)
+{
+	struct history_run *run = context;
+
+	run->total++;
+	if (!run->mixed || history_wanted(&run->subjects, row))
+		run->rows += row->kind != HISTORY_GAP;
+	return 0;
+}
+
+/* The reader counts gaps as well, and what it cannot leave out. */
+static int newest_find(struct history_run *run, uint64_t newest)
+{
+	int error;
+
+	for (run->query.newest = newest;;) {
+		if (__builtin_add_overflow(run->query.newest, NEWEST_MORE, &run->query.newest))
+			run->query.newest = 0; /* all */
+		run->rows = run->total = 0;
+		error = history_ask(run->history, &run->query, run->view.now, row_count, run);
+		if (error || run->rows >= newest || !run->query.newest ||
+		    run->total < run->query.newest)
+			break;
+		if (__builtin_mul_overflow(run->query.newest, 8, &run->query.newest))
+			run->query.newest = UINT64_MAX;
+	}
+	run->skip = run->rows > newest ? run->rows - newest : 0;
+	return error;
+}
+
+int history_ask_all(struct history_run *run)
+{
+	const uint64_t newest = run->query.newest;
+	int error = 0, status;
+
+	run->view.now = history_now();
+	run->rows = run->skip = 0;
+	if (newest)
+		error = newest_find(run, newest);
+	run->rows = 0;
+	if (!error)
+		error = history_ask(run->history, &run->query, run->view.now, history_show, run);
+	run->query.newest = newest;
+	run->skip = 0;
+	if (error) {
+		status = history_failed(run, error);
+		/* What came before the error is true. */
+		return run->output_error ? status : history_flush(run, status);
+	}
+	return history_flush(run, run->found ? HISTORY_FOUND : HISTORY_NOTHING);
+}
+
+int history_begin(struct history_run *run)
+{
+	char why[512] = "";
+	int error = history_open(run->db, &run->history, why, sizeof(why));
+
+	if (error && *why)
+		log_message("%s", why);
+	else if (error)
+		log_error(error, "%s", run->db);
+	return error;
+}
+
+static void operands_take(struct history_run *run, const struct command *command, int argc,
+			  char **argv, struct history_options *options)
+{
+	static const struct subject_rules rules = {.least = 1,
+						   .protocols = IANA_TCP | IANA_UDP | IANA_SCTP};
+	int next = options_parse(command, argc, argv, options);
+
+	/* Options may stand behind ports, too: `history 80 --at 14:32`. */
+	while (next < argc) {
+		int error = subjects_add(&run->subjects, command, &rules, argv[next]);
+
+		if (error) {
+			log_error(error, "history");
+			exit(HISTORY_ERROR);
+		}
+		argc -= next;
+		argv += next;
+		next = options_parse(command, argc, argv, options);
+	}
+}
+
+static void run_free(struct history_run *run)
+{
+	history_close(run->history);
+	subjects_free(&run->subjects);
+	history_view_free(&run->view);
+	output_free(&run->output);
+}
+
+static int history_command(const struct command *command, int argc, char **argv)
+{
+	CLEANUP(run_free) struct history_run run = {.output = OUTPUT_TO(STDOUT_FILENO)};
+	struct history_options options = {.db = STORE_PATH};
+	struct view_options terminal = {0};
+	int status;
+
+	operands_take(&run, command, argc, argv, &options);
+	history_query_set(&run.query, command, &options, &run.subjects, &run.ports, history_now(),
+			  &run.mixed);
+	view_options_settle(&terminal, STDOUT_FILENO);
+	run.view.width = terminal.width;
+	run.view.color = terminal.color;
+	run.format = options.format ? options.format : &history_table;
+	run.db = options.db;
+	if (options.follow) {
+		if (!options.lines.given && !options.since.text)
+			run.query.newest = FOLLOW_LINES;
+		return history_follow_run(&run, options.lines.given && !options.lines.count);
+	}
+	if (history_begin(&run))
+		return HISTORY_ERROR;
+	status = history_ask_all(&run);
+	if (status == HISTORY_NOTHING && !run.output_error && run.format == &history_table)
+		log_message("nothing that was recorded is like this");
+	return status;
+}
+
+const struct command command_history = {
+	.name = "history",
+	.usage = "[OPTION]... [PORT[/PROTOCOL]]...",
+	.summary = "say who had a port then, from what 'record' has written",
+	.text = "A PORT is a number (60002), a range (8000-8010) or the name of a service (ssh); a "
+		"PROTOCOL is tcp, udp or sctp. Without any, all ports are meant. Every option "
+		"that is given must hold.\n"
+		"\n"
+		"A TIME is what journalctl takes: '2026-11-21 14:32:07', 2026-11-21, 14:32, "
+		"yesterday, -1h30min, '2 hours ago', @1395716396; also 'yesterday 14:32' and "
+		"2026-11-21T14:32:07Z. It is local unless a time zone follows. A time without a "
+		"day is of today. --at takes it as widely as it was written: 14:32 is that minute, "
+		"14:32:07 that second, a date that day, and whoever had the port during a part of "
+		"it is told. --since and --until begin and end with its first moment, as in "
+		"journalctl. What is yet to come is refused, and no guess is made about the day.\n"
+		"\n"
+		"HELD is how long, with TIME-WAIT, which is of it: 'still' is held now, >= at least "
+		"so long, because the recording began later or ended before; ~ is estimated. A "
+		"claim that was made before the recording has no process: who had the socket open "
+		"is told apart. Lines between '--' tell when nothing was recorded, and why, and "
+		"what was lost.\n"
+		"\n"
+		"The exit status is 0 if there was something, 1 if there was not, and 2 for an "
+		"error.",
+	.options = history_option_table,
+	.run = history_command,
+};

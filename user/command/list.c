@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "lib/option.h"
+
+const struct command *const command_list[] = {
+	&command_trace,	  &command_who,	   &command_record, &command_history,
+	&command_explain, &command_replay, &command_doctor, NULL,
+};
