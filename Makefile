@@ -182,7 +182,8 @@ endif
 manual: build/manual/portsnoop.8 ## write the manual pages and shell completions: build/manual/
 
 .PHONY: deb
-deb: ## build the Debian package: build/portsnoop_VERSION_ARCH.deb
+deb: ## sudo make deb: install what it needs, build the Debian package: build/portsnoop_VERSION_ARCH.deb
+	@tools/install-deps.sh build package
 	@tools/packaging/deb.sh $(VERSION)
 
 # What an install may be told, in the environment or here.
@@ -289,7 +290,7 @@ $(eval $(call program,build/arm64/portsnoop,arm64,$(USER)))
 $(eval $(call program,build/live/factory,live,$(FACTORY)))
 $(eval $(call program,build/manual/generate,program,$(MANUAL) $(LIBRARY)))
 $(foreach test,$(UNIT),$(eval $(call program,$(test:tests/%.c=build/%),san,\
-	$(test) $(UNIT_SHARED) $(LIBRARY),-lcmocka)))
+	$(test) $(UNIT_SHARED) $(filter-out %/main.c,$(MANUAL)) $(LIBRARY),-lcmocka)))
 $(foreach target,$(FUZZ),$(eval $(call program,$(target:tests/%.c=build/%),fuzz,\
 	$(target) $(LIBRARY))))
 

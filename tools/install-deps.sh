@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# usage: tools/install-deps.sh [build] [test] [bench] [arm64]
+# usage: tools/install-deps.sh [build] [test] [bench] [arm64] [package]
 #
 # Installs the packages of these sets (build, without an argument) that are
 # missing, with apt. With nothing missing it does nothing: no network, no root.
@@ -11,8 +11,10 @@ BUILD='make gcc libc6-dev clang llvm libbpf-dev libelf-dev zlib1g-dev libsqlite3
 	libcap-ng-dev pkg-config uthash-dev'
 TEST='libcmocka-dev python3 jq strace iproute2 procps util-linux curl nginx-light redis-server
 	redis-tools iperf3 bind9-dnsutils openssh-client openssh-server nodejs netcat-openbsd
-	busybox-static liburing-dev clang-format clang-tidy shellcheck fuzzer'
+	busybox-static liburing-dev clang-format clang-tidy shellcheck fuzzer
+	debhelper dpkg-dev lintian man-db groff-base mandoc zsh logrotate systemd passwd'
 BENCH='gcc libc6-dev python3 iproute2 lsof net-tools'
+PACKAGE='debhelper dpkg-dev'
 ARM64='gcc-aarch64-linux-gnu libc6-dev-arm64-cross file'
 SERVICES='nginx redis-server ssh iperf3'
 
@@ -25,8 +27,9 @@ for set in "${@:-build}"; do
 	test) wanted="$wanted $TEST" ;;
 	bench) wanted="$wanted $BENCH" ;;
 	arm64) wanted="$wanted $ARM64" ;;
+	package) wanted="$wanted $PACKAGE" ;;
 	*)
-		say "unknown set '$set': expected build, test, bench or arm64"
+		say "unknown set '$set': expected build, test, bench, arm64 or package"
 		exit 2
 		;;
 	esac

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "roff.h"
+
+#define EXIT_TRACE                                                                                 \
+	"0\tthe stream was shown to its end, or until it was stopped\n"                            \
+	"1\tit failed on the way; standard error says of what\n"                                   \
+	"2\tthe command line was wrong, and nothing was done\n"
+
+#define OUTPUT_FIELDS                                                                              \
+	"The json output has one object a line, shaped by the Elastic Common Schema, with one "    \
+	"private object, portsnoop. What is not known is absent.\n"                                \
+	"\n"                                                                                       \
+	"event.action\tbound-socket, connected-to, connection-established, connection-failed, "    \
+	"listen-for-connections, autobound-socket, released-port (with --release), lost-events, "  \
+	"stream-start or stream-end\n"                                                             \
+	"event.outcome\tsuccess, failure, or unknown while a TCP handshake is under way\n"         \
+	"portsnoop.claimed\twhether the call took or tried to take a port: a connect of a bound "  \
+	"socket is shown, but claims nothing\n"                                                    \
+	"portsnoop.origin\twho chose the number: requested (the program) or kernel\n"              \
+	"portsnoop.blocked_by\tof a failure, who stood in the way: at most 8, of "                 \
+	"blocked_by_total\n"                                                                       \
+	"portsnoop.class\twhat the port is to IANA and to this machine\n"                          \
+	"\n"                                                                                       \
+	"Names, arguments and paths are escaped in every format.\n"
+
+#define OUTPUT_ENVIRONMENT                                                                         \
+	"COLUMNS\tthe width of the table, instead of the terminal's\n"                             \
+	"NO_COLOR\tset to anything: no colours; TERM=dumb does the same\n"
+
+#define SERVICE_FILES                                                                              \
+	"/run/portsnoop/\tsockets of the running portsnoops, of which who and record --status "    \
+	"ask; the sockets that answer there belong to root or to the service's user\n"
+
+static const struct page_section program_sections[] = {
+	{"DESCRIPTION",
+	 "portsnoop watches every claim that this machine makes on a port, in the kernel, as it "
+	 "happens: bind, connect, listen, and the ephemeral port that the kernel hands out inside "
+	 "of them. For each claim it says which process made it, what kind of port it is, what "
+	 "came of it, and what stood in the way if it failed.\n"
+	 "\n"
+	 "Without a command it traces: 'portsnoop --port 80' is 'portsnoop trace --port 80'."},
+	{"WORDS",
+	 "claim\tone attempt of a socket to take a local port, successful or not\n"
+	 "trigger\tthe call that caused it: bind, connect, listen, send\n"
+	 "origin\twho chose the number: the program (requested), or the kernel (an ephemeral "
+	 "port)\n"
+	 "claimant\tthe process that made the claim\n"
+	 "holder\ta process that has the socket open now; fork, SCM_RIGHTS and socket activation "
+	 "make it another than the claimant\n"
+	 "lease\ta successful claim until its release; after the close of a TCP socket it can "
+	 "live on in TIME_WAIT\n"
+	 "pool\tthe ports that the kernel may choose from: net.ipv4.ip_local_port_range without "
+	 "net.ipv4.ip_local_reserved_ports\n"
+	 "tier\tthe family of kernel hooks in use: fentry, kprobe or tracepoint"},
+	{"PRIVILEGES",
+	 "To watch, portsnoop needs a kernel with BTF (CONFIG_DEBUG_INFO_BTF), from 5.10 on, and "
+	 "root, or these capabilities:\n"
+	 "\n"
+	 "CAP_BPF, CAP_PERFMON\tto load programs, and to attach them\n"
+	 "CAP_NET_ADMIN, CAP_DAC_READ_SEARCH\tin the tracepoint tier: to attach to cgroups, and to "
+	 "read tracefs\n"
+	 "CAP_SYS_ADMIN\tin the kprobe and tracepoint tiers where kernel.perf_event_paranoid is "
+	 "above 2, as Debian and Ubuntu have it; in the fentry tier to see SCTP\n"
+	 "CAP_SYS_RESOURCE\tbefore kernel 5.11, or a limit of locked memory (ulimit -l) that is "
+	 "high enough\n"
+	 "\n"
+	 "portsnoop-doctor(8) says what this kernel can show. who, explain, replay and history "
+	 "need no privileges, and say what they could not see without."},
+	{"EXIT STATUS",
+	 "0 for success, 1 for a failure at run time, 2 for a wrong command line; portsnoop-who(8) "
+	 "and portsnoop-trace(8) tell more by theirs."},
+	{"FILES",
+	 "/run/portsnoop/\tsockets of the running portsnoops\n"
+	 "/etc/portsnoop/portsnoop.conf\tthe configuration of the service, see "
+	 "portsnoop-record(8)\n"
+	 "/var/lib/portsnoop/history.db\twhat the service has recorded, see portsnoop-history(8)"},
+	{"EXAMPLES", "Who has port 60002, and whose claim was it?\n"
+		     "\n"
+		     "  # portsnoop who 60002\n"
+		     "\n"
+		     "Who fails to get a port, and who is in the way?\n"
+		     "\n"
+		     "  # portsnoop trace --failed\n"
+		     "\n"
+		     "What is port 60002?\n"
+		     "\n"
+		     "  $ portsnoop explain 60002"},
+	{0},
+};
+
+static const struct page_section trace_sections[] = {
+	{"OUTPUT", OUTPUT_FIELDS
+	 "\n"
+	 "Filters say what is shown; all that are given must hold. At the end a line on standard "
+	 "error counts exactly what the kernel saw:\n"
+	 "\n"
+	 "  portsnoop: 10 seen = 7 delivered + 3 filtered + 0 lost\n"
+	 "\n"
+	 "What did not fit into the ring buffer is a lost-events record in the stream as well, "
+	 "where it happened."},
+	{"TIERS",
+	 "fentry\tBPF trampolines at the functions that every caller passes; sees everything\n"
+	 "kprobe\tkprobes at the same functions; calls that a security module refuses are not "
+	 "seen\n"
+	 "tracepoint\tsystem call tracepoints and cgroup v2 hooks, for kernels that refuse the "
+	 "other two; portsnoop-doctor(8) lists what it does not see\n"
+	 "\n"
+	 "The best that can be attached is taken, unless --tier names one. What it cannot see "
+	 "stands in the first record of the stream."},
+	{"EXIT STATUS", EXIT_TRACE "\nWith a COMMAND, it is the command's own."},
+	{"ENVIRONMENT", OUTPUT_ENVIRONMENT},
+	{"FILES", SERVICE_FILES},
+	{"EXAMPLES", "Failures only, with who stood in the way:\n"
+		     "\n"
+		     "  # portsnoop trace --failed\n"
+		     "\n"
+		     "What a command does to the ports:\n"
+		     "\n"
+		     "  # portsnoop trace -- curl http://localhost/\n"
+		     "\n"
+		     "How long ports are held, by whom, for programs:\n"
+		     "\n"
+		     "  # portsnoop trace --release -o json\n"
+		     "\n"
+		     "A night to look at later:\n"
+		     "\n"
+		     "  # portsnoop trace --save night.psn --duration 8h >/dev/null\n"
+		     "  $ portsnoop replay night.psn --failed --columns time,comm,local,result"},
+	{0},
+};
+
+static const struct page_section who_sections[] = {
+	{"EXIT STATUS", "0\tsomebody has one of the ports, or what was waited for has come\n"
+			"1\tnobody has, or the time was over before\n"
+			"2\tan error, or a wrong command line"},
+	{"ENVIRONMENT", OUTPUT_ENVIRONMENT},
+	{"FILES", SERVICE_FILES
+	 "\n"
+	 "A portsnoop that watches is asked for what only it can know: who made the claim, and "
+	 "when. It tells root everything, and others of their own claims only."},
+	{"EXAMPLES", "The two servers that want port 8080:\n"
+		     "\n"
+		     "  # portsnoop who 8080/tcp\n"
+		     "\n"
+		     "Start a server as soon as its port is free, TIME_WAIT included:\n"
+		     "\n"
+		     "  # portsnoop who 60002 --wait-free --timeout 2m && start-server\n"
+		     "\n"
+		     "In scripts:\n"
+		     "\n"
+		     "  $ portsnoop who 22 >/dev/null && echo taken"},
+	{0},
+};
+
+static const struct page_section explain_sections[] = {
+	{"EXIT STATUS", "0\tthe port was explained\n"
+			"1\ta name is not in the registry\n"
+			"2\tan error, or a wrong command line"},
+	{"EXAMPLES", "  $ portsnoop explain 60002\n"
+		     "  $ portsnoop explain 49152-49215\n"
+		     "  $ portsnoop explain ssh/tcp -o json"},
+	{0},
+};
+
+static const struct page_section replay_sections[] = {
+	{"OUTPUT", OUTPUT_FIELDS},
+	{"EXIT STATUS", EXIT_TRACE},
+	{"ENVIRONMENT", OUTPUT_ENVIRONMENT "TZ\tthe time zone of the table\n"},
+	{"EXAMPLES", "  $ portsnoop replay night.psn --failed --columns time,comm,local,result\n"
+		     "  $ zstdcat night.psn.zst | portsnoop replay -o json - | jq .message"},
+	{0},
+};
+
+static const struct page_section doctor_sections[] = {
+	{"EXIT STATUS", "0\tclaims can be traced here\n"
+			"1\tthey cannot; the output says what is missing\n"
+			"2\tthe command line was wrong"},
+	{0},
+};
+
+static const struct page_section record_sections[] = {
+	{"CONFIGURATION",
+	 "/etc/portsnoop/portsnoop.conf has one option a line, by its long name: NAME = VALUE. "
+	 "Lines that begin with # are comments. Flags take yes, no, true or false. What stands on "
+	 "the command line wins. SIGHUP makes a running portsnoop read the file again; new limits "
+	 "(max-size, max-age) hold at once.\n"
+	 "\n"
+	 "  # keep three months, but not more than 4 GiB\n"
+	 "  max-age = 90d\n"
+	 "  max-size = 4G"},
+	{"THE SERVICE",
+	 "portsnoop.service runs this command as the user portsnoop. Once it watches, it gives "
+	 "up all capabilities, takes on no new privileges and allows itself only the system calls "
+	 "that it still needs. Its manager restarts it if it no longer answers (watchdog).\n"
+	 "\n"
+	 "  # systemctl status portsnoop\n"
+	 "  # systemctl reload portsnoop\n"
+	 "  # portsnoop record --status\n"
+	 "\n"
+	 "To read the database as another user than root, be a member of the group portsnoop.\n"
+	 "\n"
+	 "The limits of the unit and its sandbox are changed with 'systemctl edit portsnoop'. A database elsewhere than in /var/lib/portsnoop needs ReadWritePaths= for "
+	 "its folder there, and a folder that the user portsnoop can write to."},
+	{"RELIABILITY",
+	 "What happened is committed once a second: a crash, or SIGKILL, costs at most the last "
+	 "second, and the time without a recording is a row of its own in the history. If the "
+	 "disk is full or the file cannot be written, the recording goes on in memory, within "
+	 "bounds, and what had to be given up is counted and recorded as a gap."},
+	{"EXIT STATUS", "0\tit was stopped\n"
+			"1\tit could not watch, or not write\n"
+			"2\tthe command line or the configuration was wrong"},
+	{"FILES",
+	 "/etc/portsnoop/portsnoop.conf\tthe configuration\n"
+	 "/var/lib/portsnoop/history.db\tthe database, see portsnoop-history(8); beside it "
+	 "history.db-wal and history.db-shm of SQLite, and history.db.lock of the one writer\n"
+	 "/run/portsnoop/\tsockets of the running portsnoops"},
+	{"EXAMPLES", "A history of one's own, without the service:\n"
+		     "\n"
+		     "  # portsnoop record --db /tmp/history.db --max-size 64M\n"
+		     "\n"
+		     "From a recording:\n"
+		     "\n"
+		     "  $ portsnoop record --replay night.psn --db night.db\n"
+		     "  $ portsnoop history --db night.db --failed"},
+	{0},
+};
+
+static const struct page_section history_sections[] = {
+	{"GAPS",
+	 "A time in which nothing was recorded, or not everything, is a row of its own, so that "
+	 "an empty answer means what it says.\n"
+	 "\n"
+	 "stopped\tnobody was recording; the recording before ended in order\n"
+	 "killed\tnobody was recording, from the last sign of life on\n"
+	 "lost\trecords that found no room in the ring buffer\n"
+	 "dropped\tleases and failures that could not be written\n"
+	 "evicted\tleases that did not fit into memory\n"
+	 "clock\tthe wall clock was set"},
+	{"SQL", sql_section},
+	{"EXIT STATUS", "0\tthere was something\n"
+			"1\tthere was not\n"
+			"2\tan error, or a wrong command line"},
+	{"ENVIRONMENT", OUTPUT_ENVIRONMENT "TZ\tthe time zone of the table\n"},
+	{"FILES", "/var/lib/portsnoop/history.db\tthe database"},
+	{"EXAMPLES", "Who had port 60002 at 14:32 yesterday?\n"
+		     "\n"
+		     "  # portsnoop history 60002 --at 'yesterday 14:32'\n"
+		     "\n"
+		     "What did nginx fail to get in the last hour?\n"
+		     "\n"
+		     "  # portsnoop history --unit nginx --failed --since -1h"},
+	{0},
+};
+
+const struct page page_list[] = {
+	{NULL, program_sections, "ss(8), lsof(8)"},
+	{"trace", trace_sections, "portsnoop-replay(8), portsnoop-doctor(8)"},
+	{"who", who_sections, "portsnoop-history(8), ss(8), lsof(8)"},
+	{"explain", explain_sections, "services(5)"},
+	{"replay", replay_sections, "portsnoop-trace(8)"},
+	{"doctor", doctor_sections, NULL},
+	{"record", record_sections, "portsnoop-history(8), systemctl(1)"},
+	{"history", history_sections, "portsnoop-record(8), systemd.time(7), sqlite3(1)"},
+	{0},
+};

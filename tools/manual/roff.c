@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "roff.h"
+
+#include <ctype.h>
+#include <stdio.h>
+
+#include "lib/cleanup.h"
+
+#define ROFF_LINE 66 /* some more is added by escapes */
+
+struct special {
+	char character;
+	const char *name;
+};
+
+/* What a roff would show as something else. */
+static const struct special special_list[] = {
+	{'-', "\\-"},	{'\\', "\\(rs"}, {'\'', "\\(aq"}, {'`', "\\(ga"},
+	{'"', "\\(dq"}, {'^', "\\(ha"},	 {'~', "\\(ti"},
+};
+
+static void character_escape(struct buffer *out, char character)
+{
+	for (size_t i = 0; i < sizeof(special_list) / sizeof(special_list[0]); i++) {
+		if (special_list[i].character == character) {
+			buffer_text(out, special_list[i].name);
+			return;
+		}
+	}
+	buffer_byte(out, character);
+}
+
+void roff_escape(struct buffer *out, const char *text, size_t length)
+{
+	/* A dot where a line begins, wherever it gets to begin, is a request. */
+	if (length && *text == '.')
+		buffer_text(out, "\\&");
+	for (size_t i = 0; i < length; i++)
+		character_escape(out, text[i]);
+}
+
+static void escape_text(struct buffer *out, const char *text)
+{
+	roff_escape(out, text, strlen(text));
+}
+
+static void bold(struct buffer *out, const char *text, size_t length)
+{
+	buffer_text(out, "\\fB");
+	roff_escape(out, text, length);
+	buffer_text(out, "\\fP");
+}
+
+/* The part of a word to be set in bold, where it begins and how long it is. */
+static size_t word_bold(const char *word, size_t length, size_t *from)
+{
+	size_t end;
+
+	for (*from = 0; *from < length && strchr("'(", word[*from]);)
+		++*from;
+	for (end = *from; end < length && (isalnum(word[end]) || strchr("-_.", word[end]));)
+		end++;
+	while (end > *from && word[end - 1] == '.')
+		end--;
+	if (end - *from > 2 && !strncmp(word + *from, "--", 2) && isalpha(word[*from + 2]))
+		return end - *from;
+	if (end - *from == 2 && word[*from] == '-' && isalpha(word[*from + 1]))
+		return 2;
+	/* sqlite3(1) */
+	if (end > *from && end + 2 < length && word[end] == '(' && isdigit(word[end + 1]) &&
+	    word[end + 2] == ')')
+		return end - *from;
+	return 0;
+}
+
+static void word_set(struct buffer *out, const char *word, size_t length)
+{
+	size_t from, strong = word_bold(word, length, &from);
+
+	if (!strong) {
+		roff_escape(out, word, length);
+		return;
+	}
+	roff_escape(out, word, from);
+	bold(out, word + from, strong);
+	roff_escape(out, word + from + strong, length - from - strong);
+}
+
+/* Lines end with sentences, and before they get long: no difference to who reads the page. */
+static void words(struct buffer *out, const char *text, size_t length)
+{
+	const char *end = text + length;
+	size_t word, line = out->length;
+
+	for (bool first = true; text < end; text += word + 1, first = false) {
+		for (word = 0; text + word < end && text[word] != ' ';)
+			word++;
+		if (!first && (text[-2] == '.' || out->length - line + word > ROFF_LINE)) {
+			buffer_byte(out, '\n');
+			line = out->length;
+		} else if (!first) {
+			buffer_byte(out, ' ');
+		}
+		word_set(out, text, word);
+	}
+}
+
+enum line_kind {
+	LINE_NONE, /* as a start, and behind an empty line */
+	LINE_PLAIN,
+	LINE_EXAMPLE,
+	LINE_ENTRY,
+};
+
+static enum line_kind line_kind(const char *line, size_t length)
+{
+	if (!length)
+		return LINE_NONE;
+	if (*line == ' ')
+		return LINE_EXAMPLE;
+	return memchr(line, '\t', length) ? LINE_ENTRY : LINE_PLAIN;
+}
+
+static void entry(struct buffer *out, const char *line, size_t length)
+{
+	size_t term = (size_t)((const char *)memchr(line, '\t', length) - line);
+
+	buffer_text(out, ".TP\n");
+	bold(out, line, term);
+	buffer_byte(out, '\n');
+	words(out, line + term + 1, length - term - 1);
+	buffer_byte(out, '\n');
+}
+
+void roff_text(struct buffer *out, const char *text)
+{
+	enum line_kind kind, before = LINE_NONE;
+	bool example = false, first = true;
+	size_t length;
+
+	for (; *text; text += length + (text[length] == '\n'), before = kind) {
+		length = strcspn(text, "\n");
+		kind = line_kind(text, length);
+		if (example && kind != LINE_EXAMPLE) {
+			buffer_text(out, ".EE\n.RE\n");
+			example = false;
+		}
+		if (kind == LINE_EXAMPLE && !example) {
+			buffer_text(out, first ? ".RS 4\n.EX\n" : ".PP\n.RS 4\n.EX\n");
+			example = true;
+		}
+		if (kind == LINE_EXAMPLE) {
+			size_t indent = strspn(text, " ");
+
+			/* The first two set it off here, RS does so there. */
+			for (size_t i = 2; i < indent; i++)
+				buffer_byte(out, ' ');
+			roff_escape(out, text + indent, length - indent);
+			buffer_byte(out, '\n');
+		} else if (kind == LINE_ENTRY) {
+			entry(out, text, length);
+		} else if (kind == LINE_PLAIN) {
+			if (before != LINE_PLAIN && !first)
+				buffer_text(out, ".PP\n");
+			words(out, text, length);
+			buffer_byte(out, '\n');
+		}
+		first = false;
+	}
+	if (example)
+		buffer_text(out, ".EE\n.RE\n");
+}
+
+static void title(struct buffer *out, const char *name, const struct roff_origin *origin)
+{
+	buffer_text(out, ".\\\" SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause\n"
+			 ".\\\" Generated by tools/manual from the tables of the commands.\n.TH ");
+	for (; *name; name++)
+		character_escape(out, (char)toupper(*name));
+	buffer_printf(out, " 8 %s \"portsnoop ", origin->date);
+	escape_text(out, origin->version);
+	buffer_text(out, "\" \"System Administration\"\n");
+}
+
+static void name_section(struct buffer *out, const char *name, const char *summary)
+{
+	buffer_text(out, ".SH NAME\n");
+	escape_text(out, name);
+	buffer_text(out, " \\- ");
+	escape_text(out, summary); /* in one line, for whatis */
+	buffer_byte(out, '\n');
+}
+
+/* "[OPTION]... PORT": capitals are what the reader puts in. */
+static void usage_words(struct buffer *out, const char *usage)
+{
+	size_t length;
+
+	for (; *usage; usage += length) {
+		for (length = 0; isupper(usage[length]);)
+			length++;
+		if (length) {
+			buffer_text(out, "\\fI");
+			roff_escape(out, usage, length);
+			buffer_text(out, "\\fP");
+			continue;
+		}
+		length = 1;
+		character_escape(out, *usage);
+	}
+}
+
+static void option_entry(struct buffer *out, const struct option_entry *option)
+{
+	buffer_text(out, ".TP\n");
+	if (option->letter) {
+		bold(out, (char[]){'-', option->letter}, 2);
+		buffer_text(out, ", ");
+	}
+	bold(out, "--", 2);
+	/* One word in bold, in two pieces. */
+	out->length -= out->failed ? 0 : strlen("\\fP");
+	escape_text(out, option->name);
+	buffer_text(out, "\\fP");
+	if (option->argument) {
+		buffer_text(out, " \\fI");
+		escape_text(out, option->argument);
+		buffer_text(out, "\\fP");
+	}
+	buffer_byte(out, '\n');
+	words(out, option->help, strlen(option->help));
+	buffer_text(out, "\n");
+}
+
+static bool has_letter_h(const struct option_entry *options)
+{
+	for (; options && options->name; options++)
+		if (options->letter == 'h')
+			return true;
+	return false;
+}
+
+static void options_section(struct buffer *out, const struct option_entry *options)
+{
+	const struct option_entry help = {
+		.name = "help",
+		.letter = has_letter_h(options) ? 0 : 'h',
+		.help = "show a short help",
+	};
+
+	buffer_text(out, ".SH OPTIONS\n");
+	for (; options && options->name; options++)
+		option_entry(out, options);
+	option_entry(out, &help);
+}
+
+static void section(struct buffer *out, const struct page_section *at)
+{
+	buffer_text(out, ".SH ");
+	escape_text(out, at->heading);
+	buffer_byte(out, '\n');
+	roff_text(out, at->text);
+}
+
+static void see_also(struct buffer *out, const char *ours, const char *others)
+{
+	buffer_text(out, ".SH SEE ALSO\n");
+	words(out, ours, strlen(ours));
+	if (others) {
+		buffer_text(out, ",\n");
+		words(out, others, strlen(others));
+	}
+	buffer_byte(out, '\n');
+}
+
+const struct page *page_find(const char *command)
+{
+	for (const struct page *page = page_list; page->sections; page++)
+		if (command && page->command ? !strcmp(command, page->command)
+					     : command == page->command)
+			return page;
+	return NULL;
+}
+
+void roff_command(struct buffer *out, const struct command *command,
+		  const struct roff_origin *origin)
+{
+	const struct page *page = page_find(command->name);
+	char name[64];
+
+	snprintf(name, sizeof(name), "portsnoop-%s", command->name);
+	title(out, name, origin);
+	name_section(out, name, command->summary);
+	buffer_text(out, ".SH SYNOPSIS\n.B portsnoop ");
+	escape_text(out, command->name);
+	buffer_byte(out, '\n');
+	usage_words(out, command->usage);
+	buffer_text(out, "\n.SH DESCRIPTION\n");
+	roff_text(out, command->text ? command->text : command->summary);
+	options_section(out, command->options);
+	for (const struct page_section *at = page ? page->sections : NULL; at && at->heading; at++)
+		section(out, at);
+	see_also(out, "portsnoop(8)", page ? page->see_also : NULL);
+}
+
+static void commands_section(struct buffer *out, const struct command *const *commands)
+{
+	CLEANUP(buffer_free) struct buffer text = BUFFER_EMPTY;
+
+	buffer_text(out, ".SH COMMANDS\n");
+	for (; *commands; commands++) {
+		buffer_text(out, ".TP\n.B ");
+		escape_text(out, (*commands)->name);
+		buffer_byte(out, '\n');
+		buffer_reset(&text);
+		buffer_printf(&text, "%s: see portsnoop-%s(8)", (*commands)->summary,
+			      (*commands)->name);
+		words(out, text.data, text.length);
+		buffer_byte(out, '\n');
+	}
+	buffer_text(out, ".TP\n.B help\nshow the list of commands, or the help of one\n");
+}
+
+void roff_program(struct buffer *out, const struct command *const *commands,
+		  const struct roff_origin *origin)
+{
+	static const struct option_entry version = {
+		.name = "version",
+		.letter = 'V',
+		.help = "show the version",
+	};
+	CLEANUP(buffer_free) struct buffer names = BUFFER_EMPTY;
+	const struct page *page = page_find(NULL);
+	const struct page_section *at = page->sections;
+
+	title(out, "portsnoop", origin);
+	name_section(out, "portsnoop", "say who takes which port, and what stood in the way");
+	buffer_text(out, ".SH SYNOPSIS\n.B portsnoop\n");
+	usage_words(out, "[COMMAND] [OPTION]... [ARGUMENT]...");
+	buffer_byte(out, '\n');
+	section(out, at++);
+	commands_section(out, commands);
+	options_section(out, (struct option_entry[]){version, {0}});
+	for (; at->heading; at++)
+		section(out, at);
+	for (; *commands; commands++)
+		buffer_printf(&names, "%sportsnoop-%s(8)", names.length ? ", " : "",
+			      (*commands)->name);
+	buffer_byte(&names, '\0');
+	see_also(out, names.failed ? "" : names.data, page->see_also);
+}
