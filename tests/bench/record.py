@@ -16,7 +16,7 @@ import time
 
 import bench
 
-GROWTH = 4  # MiB, from a fifth of the time to its end
+GROWTH = 4  # MiB, from two fifths on: by then as many processes are known as there is room for
 
 
 def rss(pid):
@@ -66,9 +66,9 @@ def soak():
     bench.table(["of the stream", "RSS MiB", "database and WAL MiB"], rows)
     with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
         sound = connection.execute("PRAGMA integrity_check").fetchone()[0]
-    grown = (memory[-1] - memory[0]) / bench.MIB if len(memory) > 1 else 0
+    grown = (memory[-1] - memory[1]) / bench.MIB if len(memory) > 2 else 0
     print(f"\n{options.claims / took:,.0f} claims/s with all they bring ({size / took / bench.MIB:.0f} MiB/s of the "
-          f"recording); from a fifth on {grown:+.1f} MiB RSS, allowed {GROWTH}: "
+          f"recording); from two fifths on {grown:+.1f} MiB RSS, allowed {GROWTH}: "
           f"{'met' if grown <= GROWTH else 'MISSED'}; integrity {sound}. {words}")
     for name in (recording, database):
         os.unlink(name)

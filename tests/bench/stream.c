@@ -7,7 +7,7 @@
  *
  * Of eight claims five are TCP connects to one of 2,000 servers, with their outcome, their
  * release and the end of TIME_WAIT 60 s later; two are UDP sockets that live 10 ms; one is a
- * bind that fails. 64 processes live all the time, and every hundredth claim is the first of
+ * bind that fails. 64 processes live all the time, and every tenth claim is the first of
  * a new process.
  */
 #include <errno.h>
@@ -158,9 +158,9 @@ static void claim_append(uint64_t time)
 	uint32_t pid = 1000 + (uint32_t)(claims % LONG_LIVED);
 	struct wire_event event;
 
-	if (claims % 100 == 0 || claims < LONG_LIVED) {
+	if (claims % 10 == 0 || claims < LONG_LIVED) {
 		if (claims >= LONG_LIVED)
-			pid = 10000 + (uint32_t)(claims / 100);
+			pid = 10000 + (uint32_t)(claims / 10);
 		process_append(pid, time);
 	}
 	event = record_event(WIRE_CALL, 0, pid, "client");

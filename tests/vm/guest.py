@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 
-SECONDS = 180
+SECONDS = 400
 
 MACHINES = {
     # q35: microvm machines hang now and then. la57 and mitigations cost time and mean nothing here.

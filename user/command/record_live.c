@@ -87,13 +87,15 @@ static void live_commit(struct live *live)
 static void live_reload(struct live *live)
 {
 	notify_reloading();
-	if (!record_reconfigure(live->setup))
+	if (!record_reconfigure(live->setup)) {
 		store_limit(live->store, live->setup->options.store.max_size,
 			    live->setup->options.store.max_age);
+		log_message("read the configuration again");
+	}
 	recorder_commit(live->recorder, clock_now(CLOCK_REALTIME));
-	store_reopen(live->store, clock_now(CLOCK_REALTIME));
+	if (!store_reopen(live->store, clock_now(CLOCK_REALTIME)))
+		log_message("opened the database anew");
 	live_commit(live);
-	log_message("read the configuration again, and opened the database anew");
 	notify_ready("recording");
 }
 
