@@ -11,17 +11,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "store/history.h"
 #include "store/schema.h"
 
 #define NOW INT64_C(2000)
 #define STEPS 200 /* of SQL, in thousands */
-
-#define check(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			abort();                                                                   \
-	} while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -4,15 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "lib/moment.h"
 #include "lib/parse.h"
 #include "stream/view.h"
-
-#define check(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			abort();                                                                   \
-	} while (0)
 
 #define UNTOUCHED 0x5a5a5a5a5a5a5a5au
 

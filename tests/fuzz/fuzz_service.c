@@ -10,18 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "command/record_status.h"
 #include "lib/escape.h"
 #include "service/answer.h"
 #include "service/reply.h"
 
 #define NOW 5000
-
-#define check(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			abort();                                                                   \
-	} while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -8,25 +8,11 @@
 set -u
 
 cd "$(dirname "$0")/../.." || exit 1
-: "${PORTSNOOP:?is the program to test}"
+# shellcheck source=tests/golden/tally
+. tests/golden/tally
 expected=tests/golden/explain
 machine=tests/fixtures/proc
 update=${1-}
-room=$(mktemp -d) || exit 1
-trap 'rm -rf "$room"' EXIT
-
-passed=0
-failed=0
-
-pass() {
-	echo "ok $1"
-	passed=$((passed + 1))
-}
-
-fail() {
-	echo "not ok $1: $2"
-	failed=$((failed + 1))
-}
 
 # run ARGUMENT...: leaves out, err and status
 run() {
@@ -208,5 +194,4 @@ else
 	fail 'this machine' "$range is missing in: $(cat "$room/out" "$room/err")"
 fi
 
-echo "$passed passed, $failed failed, 0 skipped"
-[ "$failed" -eq 0 ]
+finish

@@ -8,38 +8,12 @@
 set -u
 
 cd "$(dirname "$0")/../.." || exit 1
-: "${PORTSNOOP:?is the program to test}"
+# shellcheck source=tests/golden/tally
+. tests/golden/tally
 expected=tests/golden/history
 update=${1-}
-room=$(mktemp -d) || exit 1
-trap 'rm -rf "$room"' EXIT
 # The table shows local time.
 export TZ=UTC
-
-passed=0
-failed=0
-skipped=0
-
-pass() {
-	echo "ok $1"
-	passed=$((passed + 1))
-}
-
-fail() {
-	echo "not ok $1: $2"
-	failed=$((failed + 1))
-}
-
-skip() {
-	echo "skip $1: $2"
-	skipped=$((skipped + 1))
-}
-
-finish() {
-	echo "$passed passed, $failed failed, $skipped skipped"
-	[ "$failed" -eq 0 ]
-	exit
-}
 
 compiler=${CC:-cc}
 if ! command -v "$compiler" >/dev/null; then
@@ -47,7 +21,7 @@ if ! command -v "$compiler" >/dev/null; then
 	finish
 fi
 # shellcheck disable=SC2046 # pkg-config prints words
-if ! "$compiler" -std=gnu11 -D_GNU_SOURCE= -Wall -Wextra -Iinclude -Iuser -DPORTSNOOP_VERSION='"0"' \
+if ! "$compiler" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Iinclude -Iuser -DPORTSNOOP_VERSION='"0"' \
 	-o "$room/make_history" tests/golden/make_history.c user/store/*.c user/model/*.c \
 	user/ports/*.c user/lib/buffer.c user/lib/escape.c user/lib/json.c user/lib/list.c \
 	user/lib/log.c user/lib/parse.c user/lib/resolve.c \

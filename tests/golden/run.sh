@@ -9,37 +9,17 @@
 set -u
 
 cd "$(dirname "$0")/../.." || exit 1
-: "${PORTSNOOP:?is the program to test}"
+# shellcheck source=tests/golden/tally
+. tests/golden/tally
 expected=tests/golden/stream
 update=${1-}
-room=$(mktemp -d) || exit 1
-trap 'rm -rf "$room"' EXIT
 # The table shows local time.
 export TZ=UTC
-
-passed=0
-failed=0
-skipped=0
-
-pass() {
-	echo "ok $1"
-	passed=$((passed + 1))
-}
-
-fail() {
-	echo "not ok $1: $2"
-	failed=$((failed + 1))
-}
-
-skip() {
-	echo "skip $1: $2"
-	skipped=$((skipped + 1))
-}
 
 compiler=${CC:-cc}
 if command -v "$compiler" >/dev/null; then
 	made=
-	if "$compiler" -std=gnu11 -Wall -Wextra -Iinclude -Iuser -o "$room/make_stream" \
+	if "$compiler" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Iinclude -Iuser -o "$room/make_stream" \
 		tests/golden/make_stream.c user/stream/recording.c user/lib/buffer.c -lz &&
 		mkdir "$room/made" && "$room/make_stream" "$room/made"; then
 		made=yes
@@ -152,5 +132,4 @@ golden claims fields.csv -o csv -f message,portsnoop.known_uses,network.type
 golden claims fields.json -o json -f portsnoop.local.port,process.pid,message
 golden claims columns.table -o table --columns TIME,PORT,MESSAGE
 
-echo "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" -eq 0 ]
+finish

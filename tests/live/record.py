@@ -15,6 +15,7 @@ import json
 import os
 import random
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -339,6 +340,26 @@ def reopened():
     await_equal(database, second_)
     recorder.stop()
     await_equal(f"{database}.1", first, "claims in the old one")
+
+
+@test("record: a port that is closed is free at once, also while the kernel is asked who has it")
+def in_nobodys_way():
+    recorder = Recorder(f"{room()}/h.db").started()
+    with socket.socket() as finder:
+        finder.bind(("127.0.0.1", 0))
+        address = finder.getsockname()
+    late = 0
+    for _ in range(3000):
+        with socket.socket() as holder, socket.socket() as asker:
+            try:
+                holder.bind(address)
+            except OSError:
+                late += 1
+                continue
+            with contextlib.suppress(OSError):
+                asker.bind(address)
+    equal(late, 0, "binds to a port that had been closed")
+    recorder.stop()
 
 
 @test("record: --status tells of the one that records")

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The rules are the kernel's, so the kernel is asked: each pair of sockets below is made
  * in an empty network namespace, and what came of it compared with what the rules say. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* unshare */
-#endif
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Files that are no history, that are damaged, made to hurt, or not ours to open. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* setresuid */
-#endif
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* `record --status`: whom it asks, and what it returns. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* accept4, memfd_create */
-#endif
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

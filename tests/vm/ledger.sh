@@ -10,19 +10,12 @@
 #
 # Prints `ok NAME` or `not ok NAME: REASON` for each test, and `end` as its last line.
 
+# shellcheck source=tests/vm/script.sh
+. /bin/script.sh
+
 # Below the pool: no client is given one of them.
 PORT=20002 NOBODY=20003 SERVER=20004 AWAITED=20005 LEAVING=20006
 ROOM=/tmp/ledger
-
-# Until a command succeeds; fails when it is late.
-await() {
-	turns=0
-	until "$@" >/dev/null 2>&1; do
-		turns=$((turns + 1))
-		[ $turns -lt 600 ] || return 1
-		usleep 50000
-	done
-}
 
 listens() {
 	netstat -tln | grep -q ":$1 "
@@ -30,10 +23,6 @@ listens() {
 
 listens_not() {
 	! listens "$1"
-}
-
-says() {
-	grep -q "$2" "$1"
 }
 
 # The trace's line of process $1 for the action $2, left in $line.
@@ -45,18 +34,6 @@ event() {
 event_find() {
 	line=$(grep "\"action\":\"$2\"" "$TRACE" | grep -m1 "\"process\":{\"pid\":$1,")
 	[ "$line" ]
-}
-
-# verdict NAME TEXT PATTERN...: TEXT has a line for each pattern, in whatever order.
-verdict() {
-	name=$1 text=$2
-	shift 2
-	for pattern; do
-		echo "$text" | grep -q -- "$pattern" && continue
-		echo "not ok $name: no '$pattern' in: $(echo "$text" | tr '\n' '~')"
-		return
-	done
-	echo "ok $name"
 }
 
 # who NAME STATUS ARGUMENT PATTERN...

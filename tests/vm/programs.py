@@ -107,5 +107,5 @@ def programs_get(arch, portsnoop, busybox):
     if arch == "amd64" and factory32_make():
         programs["factory32"] = factory32_make()
     if arch == "amd64":
-        programs.update({f"{name}.sh": os.path.join(HERE, f"{name}.sh") for name in SCRIPTS})
+        programs.update({f"{name}.sh": os.path.join(HERE, f"{name}.sh") for name in (*SCRIPTS, "script")})
     return programs

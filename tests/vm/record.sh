@@ -9,36 +9,13 @@
 #
 # Prints `ok NAME` or `not ok NAME: REASON` for each test, and `end` as its last line.
 
+# shellcheck source=tests/vm/script.sh
+. /bin/script.sh
+
 # Below the pool: no client is given one of them.
 PORT=20102 UNSEEN=20103 LATER=20104
 ROOM=/tmp/record
 TIER=$1
-
-# Until a command succeeds; fails when it is late.
-await() {
-	turns=0
-	until "$@" >/dev/null 2>&1; do
-		turns=$((turns + 1))
-		[ $turns -lt 600 ] || return 1
-		usleep 50000
-	done
-}
-
-says() {
-	grep -q "$2" "$1"
-}
-
-# verdict NAME TEXT PATTERN...: TEXT has a line for each pattern, in whatever order.
-verdict() {
-	name=$1 text=$2
-	shift 2
-	for pattern; do
-		echo "$text" | grep -q -- "$pattern" && continue
-		echo "not ok $name: no '$pattern' in: $(echo "$text" | tr '\n' '~')"
-		return
-	done
-	echo "ok $name"
-}
 
 record() {
 	portsnoop record --db $ROOM/h.db --tier "$TIER" 2>$ROOM/words &

@@ -4,18 +4,12 @@
 #include <string.h>
 
 #include "command/history_view.h"
+#include "format/member.h"
 #include "lib/cleanup.h"
 #include "lib/escape.h"
-#include "lib/json.h"
 #include "lib/parse.h"
 #include "model/classify.h"
 #include "model/text.h"
-
-static void string_put(struct json *json, const char *key, const char *string)
-{
-	json_key(json, key);
-	json_string(json, string);
-}
 
 /* Nothing for what is empty or not known; also below. */
 static void text_put(struct json *json, const char *key, const struct history_text *text)
@@ -24,46 +18,6 @@ static void text_put(struct json *json, const char *key, const struct history_te
 		return;
 	json_key(json, key);
 	json_text(json, text->data, text->length);
-}
-
-static void number_put(struct json *json, const char *key, uint64_t number)
-{
-	json_key(json, key);
-	json_unsigned(json, number);
-}
-
-static void number_if(struct json *json, const char *key, uint64_t number)
-{
-	if (number)
-		number_put(json, key, number);
-}
-
-static void flag_put(struct json *json, const char *key, bool truth)
-{
-	if (!truth)
-		return;
-	json_key(json, key);
-	json_bool(json, true);
-}
-
-static void object_open(struct json *json, const char *key)
-{
-	json_key(json, key);
-	json_open(json, '{');
-}
-
-static void array_open(struct json *json, const char *key)
-{
-	json_key(json, key);
-	json_open(json, '[');
-}
-
-static void time_put(struct json *json, const char *key, int64_t ns)
-{
-	char text[TEXT_TIME];
-
-	json_key(json, key);
-	json_text(json, text, (size_t)(text_time(text, ns) - text));
 }
 
 struct flag_name {
@@ -80,7 +34,7 @@ static void flags_put(struct json *json, const char *key, uint32_t flags,
 		if (!(flags & names->flag))
 			continue;
 		if (!any)
-			array_open(json, key);
+			member_array(json, key);
 		any = true;
 		json_string(json, names->name);
 	}
@@ -93,9 +47,9 @@ static void flags_put(struct json *json, const char *key, uint32_t flags,
 static void endpoint_put(struct json *json, const char *key, const struct history_text *ip,
 			 uint16_t port)
 {
-	object_open(json, key);
+	member_object(json, key);
 	text_put(json, "ip", ip);
-	number_put(json, "port", port);
+	member_number(json, "port", port);
 	json_close(json, '}');
 }
 
@@ -137,16 +91,16 @@ static void network_put(struct json *json, const struct history_row *row)
 	struct history_text remote = packet_address(&row->remote);
 	const struct history_text *protocol = &row->protocol;
 
-	object_open(json, "network");
+	member_object(json, "network");
 	if (history_is(protocol, "mptcp"))
-		string_put(json, "transport", "tcp");
+		member_string(json, "transport", "tcp");
 	else if (history_is(protocol, "icmpv6"))
-		string_put(json, "transport", "ipv6-icmp");
+		member_string(json, "transport", "ipv6-icmp");
 	else if (protocol->length && *protocol->data >= '0' && *protocol->data <= '9')
 		text_put(json, "iana_number", protocol);
 	else
 		text_put(json, "transport", protocol);
-	string_put(json, "type", is_ipv4(row) ? "ipv4" : "ipv6");
+	member_string(json, "type", is_ipv4(row) ? "ipv4" : "ipv6");
 	json_close(json, '}');
 	if (row->kind == HISTORY_LEASE ? row->outcome == STORE_LISTENING
 				       : history_is(&row->trigger, "listen"))
@@ -154,10 +108,10 @@ static void network_put(struct json *json, const struct history_row *row)
 	if (!is_directed(row))
 		return;
 	if (row->port || !is_wildcard(&local)) {
-		object_open(json, "source");
+		member_object(json, "source");
 		if (!is_wildcard(&local))
 			text_put(json, "ip", &local);
-		number_if(json, "port", row->port);
+		member_number_if(json, "port", row->port);
 		json_close(json, '}');
 	}
 	endpoint_put(json, "destination", &remote, row->remote_port);
@@ -235,19 +189,19 @@ static void process_put(struct json *json, const struct history_process *process
 {
 	char uid[TEXT_UNSIGNED];
 
-	number_put(json, "pid", process->pid);
+	member_number(json, "pid", process->pid);
 	text_put(json, "name", &process->comm);
 	text_put(json, "executable", &process->exe);
 	args_put(json, &process->args, room);
 	if (process->parent_pid) {
-		object_open(json, "parent");
-		number_put(json, "pid", process->parent_pid);
+		member_object(json, "parent");
+		member_number(json, "pid", process->parent_pid);
 		text_put(json, "name", &process->parent_comm);
 		json_close(json, '}');
 	}
 	if (!process->has_uid && !process->user.length)
 		return;
-	object_open(json, "user");
+	member_object(json, "user");
 	if (process->has_uid) {
 		json_key(json, "id"); /* ECS wants a string */
 		json_text(json, uid, (size_t)(text_unsigned(uid, process->uid) - uid));
@@ -260,7 +214,7 @@ static void container_put(struct json *json, const struct history_process *proce
 {
 	if (!process->container.length && !process->runtime.length)
 		return;
-	object_open(json, "container");
+	member_object(json, "container");
 	text_put(json, "id", &process->container);
 	text_put(json, "runtime", &process->runtime);
 	json_close(json, '}');
@@ -290,8 +244,8 @@ static void place_put(struct json *json, const struct history_process *process)
 	flags_put(json, "exe_flags", process->flags, exe_flags);
 	flags_put(json, "incomplete", process->flags, incomplete);
 	if (process->namespace_pid != process->pid)
-		number_if(json, "namespace_pid", process->namespace_pid);
-	flag_put(json, "kernel_thread", process->flags & WIRE_KERNEL_THREAD);
+		member_number_if(json, "namespace_pid", process->namespace_pid);
+	member_flag(json, "kernel_thread", process->flags & WIRE_KERNEL_THREAD);
 }
 
 /* ---- what happened ---- */
@@ -307,7 +261,7 @@ static void type_put(struct json *json, const struct history_row *row)
 		   (row->ending == STORE_RELEASED || row->ending == STORE_ESTIMATED);
 	bool connection = row->kind != HISTORY_GAP && is_directed(row);
 
-	array_open(json, "type");
+	member_array(json, "type");
 	if (connection)
 		json_string(json, "connection");
 	if (start)
@@ -327,34 +281,34 @@ static void span_put(struct json *json, const struct history_row *row)
 
 	history_span_find(row, &span);
 	if (span.has_start)
-		time_put(json, "start", span.start);
+		member_time(json, "start", span.start);
 	if (span.has_end)
-		time_put(json, "end", span.end);
+		member_time(json, "end", span.end);
 	if (span.has_duration)
-		number_put(json, "duration", span.duration);
+		member_number(json, "duration", span.duration);
 }
 
 static void head_put(struct json *json, const struct history_row *row, struct buffer *words)
 {
-	time_put(json, "@timestamp", row->time == INT64_MIN ? row->until : row->time);
+	member_time(json, "@timestamp", row->time == INT64_MIN ? row->until : row->time);
 	buffer_reset(words);
 	history_sentence_put(words, row);
 	json->out->failed |= words->failed;
 	json_key(json, "message");
 	json_text(json, words->data, words->failed ? 0 : words->length);
-	object_open(json, "ecs");
-	string_put(json, "version", "9.4.0");
+	member_object(json, "ecs");
+	member_string(json, "version", "9.4.0");
 	json_close(json, '}');
-	object_open(json, "event");
-	string_put(json, "kind", "event");
-	array_open(json, "category");
+	member_object(json, "event");
+	member_string(json, "kind", "event");
+	member_array(json, "category");
 	json_string(json, "network");
 	json_close(json, ']');
 	type_put(json, row);
-	string_put(json, "action", history_action(row));
+	member_string(json, "action", history_action(row));
 	if (row->kind != HISTORY_GAP)
-		string_put(json, "outcome", history_outcome(row));
-	string_put(json, "dataset", "portsnoop.history");
+		member_string(json, "outcome", history_outcome(row));
+	member_string(json, "dataset", "portsnoop.history");
 	span_put(json, row);
 	json_close(json, '}');
 }
@@ -376,9 +330,9 @@ static void class_put(struct json *json, const struct history_row *row)
 		service = iana_service(row->port, protocol);
 		count = known_uses(row->port, protocol, uses, KNOWN_USES_MAX);
 	}
-	object_open(json, "class");
-	string_put(json, "iana", iana_range_name(iana_range_of(row->port)));
-	string_put(json, "service", service);
+	member_object(json, "class");
+	member_string(json, "iana", iana_range_name(iana_range_of(row->port)));
+	member_string(json, "service", service);
 	if (row->pool_high) {
 		json_key(json, "in_pool");
 		json_bool(json, row->port >= row->pool_low && row->port <= row->pool_high &&
@@ -387,16 +341,16 @@ static void class_put(struct json *json, const struct history_row *row)
 	json_key(json, "reserved");
 	json_bool(json, row->flags & WIRE_RESERVED);
 	if (row->pool_high) {
-		array_open(json, "pool");
+		member_array(json, "pool");
 		json_unsigned(json, row->pool_low);
 		json_unsigned(json, row->pool_high);
 		json_close(json, ']');
 	}
-	flag_put(json, "own_range", row->flags & WIRE_OWN_RANGE);
+	member_flag(json, "own_range", row->flags & WIRE_OWN_RANGE);
 	json_close(json, '}');
 	if (!count)
 		return;
-	array_open(json, "known_uses");
+	member_array(json, "known_uses");
 	for (unsigned int i = 0; i < count && i < KNOWN_USES_MAX; i++)
 		json_string(json, uses[i]);
 	json_close(json, ']');
@@ -407,20 +361,20 @@ static void lease_put(struct json *json, const struct history_row *row)
 	struct history_span span;
 
 	history_span_find(row, &span);
-	string_put(json, "state", store_outcome_name(row->outcome));
-	string_put(json, "ending", store_ending_name(row->ending));
+	member_string(json, "state", store_outcome_name(row->outcome));
+	member_string(json, "ending", store_ending_name(row->ending));
 	if (span.has_least)
-		number_put(json, "held_at_least", span.least);
+		member_number(json, "held_at_least", span.least);
 	if (row->answered != STORE_UNKNOWN)
-		number_if(json, "answered", row->answered);
+		member_number_if(json, "answered", row->answered);
 	if (!row->lingered)
 		return;
 	if (row->lingered != STORE_UNKNOWN)
-		number_put(json, "lingered", row->lingered);
-	string_put(json, "time_wait",
-		   row->ending == STORE_ESTIMATED || row->flags & WIRE_ESTIMATED ? "estimated"
-		   : row->ending == STORE_RELEASED				 ? "over"
-										 : "seen");
+		member_number(json, "lingered", row->lingered);
+	member_string(json, "time_wait",
+		      row->ending == STORE_ESTIMATED || row->flags & WIRE_ESTIMATED ? "estimated"
+		      : row->ending == STORE_RELEASED				    ? "over"
+										    : "seen");
 }
 
 static void blocker_put(struct json *json, const struct history_blocker *blocker)
@@ -432,19 +386,19 @@ static void blocker_put(struct json *json, const struct history_blocker *blocker
 		text_put(json, "name", &blocker->process.comm);
 	} else {
 		json_string(json, NULL);
-		string_put(json, "name", NULL);
+		member_string(json, "name", NULL);
 	}
 	text_put(json, "role", &blocker->role);
 	text_put(json, "state", &blocker->state);
 	if (blocker->since)
-		time_put(json, "since", blocker->since);
+		member_time(json, "since", blocker->since);
 	else
-		string_put(json, "since", NULL);
+		member_string(json, "since", NULL);
 	if (blocker->port)
 		endpoint_put(json, "local", &blocker->local, blocker->port);
 	if (blocker->remote_port)
 		endpoint_put(json, "remote", &blocker->remote, blocker->remote_port);
-	number_if(json, "ports", blocker->ports);
+	member_number_if(json, "ports", blocker->ports);
 	json_close(json, '}');
 }
 
@@ -452,11 +406,11 @@ static void failure_put(struct json *json, const struct history_row *row)
 {
 	if (!row->blocked_count && !row->blocked_reason.length)
 		return;
-	array_open(json, "blocked_by");
+	member_array(json, "blocked_by");
 	for (unsigned int i = 0; i < row->blocked_count && i < HISTORY_BLOCKERS; i++)
 		blocker_put(json, &row->blockers[i]);
 	json_close(json, ']');
-	number_put(json, "blocked_by_total", row->blocked_total);
+	member_number(json, "blocked_by_total", row->blocked_total);
 	text_put(json, "blocked_by_reason", &row->blocked_reason);
 }
 
@@ -482,10 +436,10 @@ static void socket_put(struct json *json, const struct history_row *row)
 		endpoint_put(json, "remote", &row->remote, row->remote_port);
 	class_put(json, row);
 	flags_put(json, "socket_options", row->flags, options);
-	flag_put(json, "mptcp", row->flags & WIRE_MPTCP || history_is(&row->protocol, "mptcp"));
-	flag_put(json, "fastopen", row->flags & WIRE_FASTOPEN);
-	flag_put(json, "self_connect", row->flags & WIRE_SELF_CONNECT);
-	flag_put(json, "kernel_socket", row->flags & WIRE_KERNEL_SOCKET);
+	member_flag(json, "mptcp", row->flags & WIRE_MPTCP || history_is(&row->protocol, "mptcp"));
+	member_flag(json, "fastopen", row->flags & WIRE_FASTOPEN);
+	member_flag(json, "self_connect", row->flags & WIRE_SELF_CONNECT);
+	member_flag(json, "kernel_socket", row->flags & WIRE_KERNEL_SOCKET);
 	if (row->kind == HISTORY_LEASE)
 		lease_put(json, row);
 	else
@@ -497,13 +451,13 @@ static void unknown_put(struct json *json, const struct history_row *row, struct
 {
 	if (!history_predates(row)) {
 		if (!row->process.pid)
-			string_put(json, "process_unknown", "no-record");
+			member_string(json, "process_unknown", "no-record");
 		return;
 	}
-	string_put(json, "process_unknown", "predates");
+	member_string(json, "process_unknown", "predates");
 	if (!row->process.pid)
 		return;
-	object_open(json, "holder");
+	member_object(json, "holder");
 	process_put(json, &row->process, room);
 	container_put(json, &row->process);
 	place_put(json, &row->process);
@@ -512,12 +466,12 @@ static void unknown_put(struct json *json, const struct history_row *row, struct
 
 static void gap_put(struct json *json, const struct history_row *row)
 {
-	object_open(json, "gap");
-	string_put(json, "reason", history_gap_reason(row));
-	number_if(json, "count", row->count);
+	member_object(json, "gap");
+	member_string(json, "reason", history_gap_reason(row));
+	member_number_if(json, "count", row->count);
 	if (row->gap == STORE_GAP_CLOCK) {
-		time_put(json, "from", row->time);
-		time_put(json, "to", row->until);
+		member_time(json, "from", row->time);
+		member_time(json, "to", row->until);
 	}
 	json_close(json, '}');
 }
@@ -531,25 +485,25 @@ static void json_row(struct history_view *view, const struct history_row *row, s
 	head_put(&json, row, &view->cell);
 	if (row->kind != HISTORY_GAP) {
 		if (row->error.length) {
-			object_open(&json, "error");
+			member_object(&json, "error");
 			text_put(&json, "code", &row->error);
 			json_close(&json, '}');
 		}
 		network_put(&json, row);
 		if (claimant) {
-			object_open(&json, "process");
+			member_object(&json, "process");
 			process_put(&json, &row->process, &view->cell);
 			json_close(&json, '}');
 			container_put(&json, &row->process);
 		}
 	}
 	if (row->host.length) {
-		object_open(&json, "host");
+		member_object(&json, "host");
 		text_put(&json, "name", &row->host);
 		json_close(&json, '}');
 	}
-	object_open(&json, "portsnoop");
-	number_put(&json, "schema", 1);
+	member_object(&json, "portsnoop");
+	member_number(&json, "schema", 1);
 	if (row->kind == HISTORY_GAP) {
 		gap_put(&json, row);
 	} else {
@@ -557,8 +511,8 @@ static void json_row(struct history_view *view, const struct history_row *row, s
 		unknown_put(&json, row, &view->cell);
 		if (claimant)
 			place_put(&json, &row->process);
-		number_if(&json, "device", row->device);
-		number_if(&json, "netns", row->netns);
+		member_number_if(&json, "device", row->device);
+		member_number_if(&json, "netns", row->netns);
 	}
 	text_put(&json, "tier", &row->tier);
 	json_close(&json, '}');

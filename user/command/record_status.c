@@ -1,7 +1,4 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* strerrorname_np */
-#endif
 #include "command/record_status.h"
 
 #include <cap-ng.h>
@@ -11,9 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "format/member.h"
 #include "lib/cleanup.h"
 #include "lib/escape.h"
-#include "lib/json.h"
 #include "lib/log.h"
 #include "model/coverage.h"
 #include "model/text.h"
@@ -83,12 +80,6 @@ void record_status_problem(struct buffer *out, const struct service_status *stat
 
 /* ---- JSON ---- */
 
-static void number_put(struct json *json, const char *key, uint64_t number)
-{
-	json_key(json, key);
-	json_unsigned(json, number);
-}
-
 /* What is zero is not known, or never was. */
 static void time_put(struct json *json, const char *key, int64_t ns)
 {
@@ -145,11 +136,11 @@ static void stream_put(struct json *json, const struct service_status *status)
 			json_string(json, coverage_name(kind));
 	json_close(json, ']');
 	if (status->told & SERVICE_STATUS_COUNTS) {
-		number_put(json, "received", status->received);
-		number_put(json, "seen", status->delivered + status->filtered + status->lost);
-		number_put(json, "delivered", status->delivered);
-		number_put(json, "filtered", status->filtered);
-		number_put(json, "lost", status->lost);
+		member_number(json, "received", status->received);
+		member_number(json, "seen", status->delivered + status->filtered + status->lost);
+		member_number(json, "delivered", status->delivered);
+		member_number(json, "filtered", status->filtered);
+		member_number(json, "lost", status->lost);
 	}
 	json_close(json, '}');
 }
@@ -158,7 +149,7 @@ static void process_put(struct json *json, const struct service_status *status)
 {
 	if (!group_open(json, "process", status->told & SERVICE_STATUS_PROCESS))
 		return;
-	number_put(json, "memory_bytes", status->memory);
+	member_number(json, "memory_bytes", status->memory);
 	json_key(json, "capabilities");
 	json_open(json, '[');
 	for (unsigned int i = 0; i < 64; i++) {
@@ -202,24 +193,24 @@ static void database_put(struct json *json, const struct service_status *status)
 		return;
 	json_key(json, "path");
 	json_string(json, private ? status->store_path : NULL);
-	number_put(json, "bytes", status->store_bytes);
-	number_put(json, "wal_bytes", status->store_wal);
-	number_put(json, "max_bytes", status->store_max_size);
+	member_number(json, "bytes", status->store_bytes);
+	member_number(json, "wal_bytes", status->store_wal);
+	member_number(json, "max_bytes", status->store_max_size);
 	json_key(json, "max_age_ns");
 	if (status->store_max_age)
 		json_unsigned(json, status->store_max_age);
 	else
 		json_string(json, NULL);
-	number_put(json, "leases", status->store_leases);
-	number_put(json, "failures", status->store_failures);
-	number_put(json, "open", status->store_open);
+	member_number(json, "leases", status->store_leases);
+	member_number(json, "failures", status->store_failures);
+	member_number(json, "open", status->store_open);
 	time_put(json, "oldest", status->store_oldest);
-	number_put(json, "commits", status->store_commits);
+	member_number(json, "commits", status->store_commits);
 	time_put(json, "committed", status->store_committed);
-	number_put(json, "written", status->store_written);
-	number_put(json, "dropped", status->store_dropped);
-	number_put(json, "trimmed", status->store_trimmed);
-	number_put(json, "pending_bytes", status->store_pending);
+	member_number(json, "written", status->store_written);
+	member_number(json, "dropped", status->store_dropped);
+	member_number(json, "trimmed", status->store_trimmed);
+	member_number(json, "pending_bytes", status->store_pending);
 	database_error_put(json, status);
 	json_close(json, '}');
 }
@@ -230,27 +221,27 @@ void record_status_json(struct buffer *out, const struct service_report *report)
 	struct json json = {.out = out};
 
 	json_open(&json, '{');
-	number_put(&json, "schema", 1);
+	member_number(&json, "schema", 1);
 	json_key(&json, "recording");
 	json_bool(&json, status->told & SERVICE_STATUS_STORE);
 	problems_put(&json, status);
-	number_put(&json, "pid", report->pid);
+	member_number(&json, "pid", report->pid);
 	json_key(&json, "program");
 	json_text(&json, status->program, strnlen(status->program, sizeof(status->program)));
 	time_put(&json, "since", status->started_wall);
-	number_put(&json, "watching_ns", status->watching);
+	member_number(&json, "watching_ns", status->watching);
 	stream_put(&json, status);
 	if (group_open(&json, "lag", status->told & SERVICE_STATUS_LAG)) {
-		number_put(&json, "ns", status->lag);
-		number_put(&json, "most_ns", status->lag_most);
-		number_put(&json, "waiting_bytes", status->waiting);
+		member_number(&json, "ns", status->lag);
+		member_number(&json, "most_ns", status->lag_most);
+		member_number(&json, "waiting_bytes", status->waiting);
 		json_close(&json, '}');
 	}
 	if (group_open(&json, "ledger", status->told & SERVICE_STATUS_LEDGER)) {
-		number_put(&json, "leases", status->leases);
-		number_put(&json, "opened", status->opened);
-		number_put(&json, "evicted", status->evicted);
-		number_put(&json, "unknown", status->unknown);
+		member_number(&json, "leases", status->leases);
+		member_number(&json, "opened", status->opened);
+		member_number(&json, "evicted", status->evicted);
+		member_number(&json, "unknown", status->unknown);
 		json_close(&json, '}');
 	}
 	process_put(&json, status);
@@ -283,7 +274,7 @@ static void nobody_put(struct buffer *out)
 	struct json json = {.out = out};
 
 	json_open(&json, '{');
-	number_put(&json, "schema", 1);
+	member_number(&json, "schema", 1);
 	json_key(&json, "recording");
 	json_bool(&json, false);
 	json_close(&json, '}');

@@ -283,7 +283,7 @@ static int who_run(const struct command *command, int argc, char **argv)
 	query_set(&who, command, &options);
 	who.json = options.json;
 	who.timeout = options.timeout;
-	who.lookup = lookup_open();
+	who.lookup = lookup_open(true);
 	if (!who.lookup)
 		status = (log_error(-errno, "cannot look for the sockets"), WHO_ERROR);
 	else if (options.wait)

@@ -4,61 +4,17 @@
 #include <string.h>
 
 #include "command/who_claim.h"
+#include "format/member.h"
 #include "lib/cleanup.h"
-#include "lib/json.h"
 #include "model/classify.h"
 #include "model/message.h"
 #include "model/text.h"
-
-static void string_put(struct json *json, const char *key, const char *string)
-{
-	json_key(json, key);
-	json_string(json, string);
-}
 
 /* Nothing for what is empty or not known; also below. */
 static void text_put(struct json *json, const char *key, const char *string)
 {
 	if (string && *string)
-		string_put(json, key, string);
-}
-
-static void number_put(struct json *json, const char *key, uint64_t number)
-{
-	json_key(json, key);
-	json_unsigned(json, number);
-}
-
-static void bool_put(struct json *json, const char *key, bool truth)
-{
-	json_key(json, key);
-	json_bool(json, truth);
-}
-
-static void flag_put(struct json *json, const char *key, bool truth)
-{
-	if (truth)
-		bool_put(json, key, true);
-}
-
-static void object_open(struct json *json, const char *key)
-{
-	json_key(json, key);
-	json_open(json, '{');
-}
-
-static void array_open(struct json *json, const char *key)
-{
-	json_key(json, key);
-	json_open(json, '[');
-}
-
-static void time_put(struct json *json, const char *key, int64_t ns)
-{
-	char text[TEXT_TIME];
-
-	json_key(json, key);
-	json_text(json, text, (size_t)(text_time(text, ns) - text));
+		member_string(json, key, string);
 }
 
 static void endpoint_put(struct json *json, const char *key, const uint8_t *bytes, uint8_t family,
@@ -66,10 +22,10 @@ static void endpoint_put(struct json *json, const char *key, const uint8_t *byte
 {
 	char text[TEXT_ADDRESS];
 
-	object_open(json, key);
+	member_object(json, key);
 	json_key(json, "ip");
 	json_text(json, text, (size_t)(text_address(text, bytes, family) - text));
-	number_put(json, "port", port);
+	member_number(json, "port", port);
 	json_close(json, '}');
 }
 
@@ -87,7 +43,7 @@ static void args_put(struct json *json, const char *args, size_t length)
 
 	if (!args || !length)
 		return;
-	array_open(json, "args");
+	member_array(json, "args");
 	while (args < end) {
 		size_t part = strnlen(args, (size_t)(end - args));
 
@@ -102,14 +58,14 @@ static void process_put(struct json *json, const struct who_view *view, const st
 {
 	char uid[TEXT_UNSIGNED];
 
-	number_put(json, "pid", holder->pid);
+	member_number(json, "pid", holder->pid);
 	json_key(json, "name");
 	json_text(json, holder->comm, strnlen(holder->comm, sizeof(holder->comm)));
 	if (holder->start)
-		time_put(json, "start", view->boot_offset + (int64_t)holder->start);
+		member_time(json, "start", view->boot_offset + (int64_t)holder->start);
 	text_put(json, "executable", holder->exe);
 	args_put(json, holder->args, holder->args_length);
-	object_open(json, "user");
+	member_object(json, "user");
 	json_key(json, "id"); /* ECS wants a string */
 	json_text(json, uid, (size_t)(text_unsigned(uid, holder->uid) - uid));
 	text_put(json, "name", holder->user);
@@ -120,7 +76,7 @@ static void container_put(struct json *json, const struct container *container)
 {
 	if (!*container->id && !*container->runtime)
 		return;
-	object_open(json, "container");
+	member_object(json, "container");
 	text_put(json, "id", container->id);
 	text_put(json, "runtime", container->runtime);
 	json_close(json, '}');
@@ -133,7 +89,7 @@ static void place_put(struct json *json, const struct holder *holder)
 	text_put(json, "cgroup", holder->cgroup);
 	if (!holder->exe_deleted)
 		return;
-	array_open(json, "exe_flags");
+	member_array(json, "exe_flags");
 	json_string(json, "deleted");
 	json_close(json, ']');
 }
@@ -141,7 +97,7 @@ static void place_put(struct json *json, const struct holder *holder)
 static void holders_put(struct json *json, const struct who_view *view,
 			const struct holding *holding)
 {
-	array_open(json, "holders");
+	member_array(json, "holders");
 	for (size_t i = 0; i < holding->holder_count; i++) {
 		const struct holder *holder = &holding->holders[i];
 
@@ -150,8 +106,8 @@ static void holders_put(struct json *json, const struct who_view *view,
 		container_put(json, &holder->container);
 		place_put(json, holder);
 		if (holder->fds) {
-			number_put(json, "fd", (uint64_t)holder->fd);
-			number_put(json, "fds", holder->fds);
+			member_number(json, "fd", (uint64_t)holder->fd);
+			member_number(json, "fds", holder->fds);
 		}
 		json_close(json, '}');
 	}
@@ -170,15 +126,15 @@ static void network_put(struct json *json, const struct holding *holding)
 		event_transport(&(struct wire_event){.protocol = holding->protocol});
 	char number[TEXT_UNSIGNED];
 
-	object_open(json, "network");
+	member_object(json, "network");
 	if (transport) {
-		string_put(json, "transport", transport);
+		member_string(json, "transport", transport);
 	} else {
 		json_key(json, "iana_number");
 		json_text(json, number,
 			  (size_t)(text_unsigned(number, holding->protocol) - number));
 	}
-	string_put(json, "type", is_ipv4(holding) ? "ipv4" : "ipv6");
+	member_string(json, "type", is_ipv4(holding) ? "ipv4" : "ipv6");
 	json_close(json, '}');
 	if (holding->state == HOLDING_LISTEN)
 		packet_put(json, "server", holding->local, holding->family, holding->local_port);
@@ -195,18 +151,18 @@ static void class_put(struct json *json, const struct who_view *view, const stru
 	uint16_t port = holding->local_port;
 	bool reserved = port_set_has(&pool->reserved, port);
 
-	object_open(json, "class");
-	string_put(json, "iana", iana_range_name(iana_range_of(port)));
+	member_object(json, "class");
+	member_string(json, "iana", iana_range_name(iana_range_of(port)));
 	if (holding->netns == view->own_netns) {
 		if (!pool->range_error && !pool->reserved_error)
-			bool_put(json, "in_pool",
-				 port >= pool->low && port <= pool->high && !reserved);
+			member_bool(json, "in_pool",
+				    port >= pool->low && port <= pool->high && !reserved);
 		if (!pool->reserved_error)
-			bool_put(json, "reserved", reserved);
+			member_bool(json, "reserved", reserved);
 		if (!pool->unprivileged_error)
-			bool_put(json, "privileged", port < pool->unprivileged);
+			member_bool(json, "privileged", port < pool->unprivileged);
 		if (!pool->range_error) {
-			array_open(json, "pool");
+			member_array(json, "pool");
 			json_unsigned(json, pool->low);
 			json_unsigned(json, pool->high);
 			json_close(json, ']');
@@ -223,7 +179,7 @@ static void uses_put(struct json *json, const struct holding *holding)
 
 	if (!count)
 		return;
-	array_open(json, "known_uses");
+	member_array(json, "known_uses");
 	for (unsigned int i = 0; i < count && i < KNOWN_USES_MAX; i++)
 		json_string(json, uses[i]);
 	json_close(json, ']');
@@ -242,7 +198,7 @@ static void options_put(struct json *json, uint32_t flags)
 
 	if (!(flags & (WIRE_REUSEADDR | WIRE_REUSEPORT | WIRE_V6ONLY)))
 		return;
-	array_open(json, "socket_options");
+	member_array(json, "socket_options");
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (flags & names[i].flag)
 			json_string(json, names[i].name);
@@ -265,7 +221,7 @@ static void claimant_put(struct json *json, const struct who_view *view,
 		exe = strndup(process->exe, process->exe_length);
 	as_holder.exe = exe;
 	memcpy(as_holder.comm, process->comm, sizeof(as_holder.comm));
-	object_open(json, "claimant");
+	member_object(json, "claimant");
 	process_put(json, view, &as_holder);
 	container_put(json, &process->container);
 	text_put(json, "pod", process->container.pod);
@@ -280,53 +236,53 @@ static void claim_put(struct json *json, const struct who_view *view, const stru
 	if (claim.lease && claim.lease->claimant) {
 		claimant_put(json, view, claim.lease->claimant);
 	} else {
-		string_put(json, "claimant", NULL);
-		string_put(json, "claimant_unknown", claim.lease ? "predates" : claim.reason);
+		member_string(json, "claimant", NULL);
+		member_string(json, "claimant_unknown", claim.lease ? "predates" : claim.reason);
 	}
 	if (claim.lease) {
 		if (claim.lease->claimed_wall)
-			time_put(json, "claimed", claim.lease->claimed_wall);
+			member_time(json, "claimed", claim.lease->claimed_wall);
 		if (!claim.share && claim.lease->since_wall)
-			time_put(json, "since", claim.lease->since_wall);
+			member_time(json, "since", claim.lease->since_wall);
 		if (trigger_name(claim.lease->lease.trigger))
-			string_put(json, "trigger", trigger_name(claim.lease->lease.trigger));
-		flag_put(json, "share", claim.share);
+			member_string(json, "trigger", trigger_name(claim.lease->lease.trigger));
+		member_flag(json, "share", claim.share);
 	}
 	if (!view->watched)
 		return;
-	object_open(json, "watcher");
-	number_put(json, "pid", view->watched->facts.pid);
-	time_put(json, "since", view->watched->facts.started_wall);
+	member_object(json, "watcher");
+	member_number(json, "pid", view->watched->facts.pid);
+	member_time(json, "since", view->watched->facts.started_wall);
 	json_close(json, '}');
 }
 
 static void own_put(struct json *json, const struct who_view *view, const struct holding *holding)
 {
-	object_open(json, "portsnoop");
-	number_put(json, "schema", 1);
-	string_put(json, "state", holding_state_name(holding->state));
+	member_object(json, "portsnoop");
+	member_number(json, "schema", 1);
+	member_string(json, "state", holding_state_name(holding->state));
 	endpoint_put(json, "local", holding->local, holding->family, holding->local_port);
 	if (holding->other_port)
 		endpoint_put(json, "remote", holding->other, holding->family, holding->other_port);
 	class_put(json, view, holding);
 	uses_put(json, holding);
 	options_put(json, holding->flags);
-	flag_put(json, "mptcp", holding->protocol == 262 || holding->flags & WIRE_MPTCP);
-	flag_put(json, "self_connect", who_self_connected(holding));
-	flag_put(json, "kernel_socket", holding->flags & WIRE_KERNEL_SOCKET);
+	member_flag(json, "mptcp", holding->protocol == 262 || holding->flags & WIRE_MPTCP);
+	member_flag(json, "self_connect", who_self_connected(holding));
+	member_flag(json, "kernel_socket", holding->flags & WIRE_KERNEL_SOCKET);
 	if (holding->holder_count)
 		place_put(json, &holding->holders[0]);
 	if (holding->device)
-		number_put(json, "device", holding->device);
-	number_put(json, "netns", holding->netns);
+		member_number(json, "device", holding->device);
+	member_number(json, "netns", holding->netns);
 	text_put(json, "netns_name", who_netns_name(view, holding->netns));
 	if (holding->inode) {
-		number_put(json, "inode", holding->inode);
-		number_put(json, "uid", holding->uid);
+		member_number(json, "inode", holding->inode);
+		member_number(json, "uid", holding->uid);
 	}
-	flag_put(json, "orphan", holding->orphan && holding->state != HOLDING_TIME_WAIT);
+	member_flag(json, "orphan", holding->orphan && holding->state != HOLDING_TIME_WAIT);
 	if (holding->has_expires)
-		number_put(json, "expires_ms", holding->expires);
+		member_number(json, "expires_ms", holding->expires);
 	holders_put(json, view, holding);
 	claim_put(json, view, holding);
 	json_close(json, '}');
@@ -363,19 +319,19 @@ static void message_put(struct json *json, const struct holding *holding, struct
 
 static void constants_put(struct json *json)
 {
-	object_open(json, "ecs");
-	string_put(json, "version", "9.4.0");
+	member_object(json, "ecs");
+	member_string(json, "version", "9.4.0");
 	json_close(json, '}');
-	object_open(json, "event");
-	string_put(json, "kind", "state");
-	array_open(json, "category");
+	member_object(json, "event");
+	member_string(json, "kind", "state");
+	member_array(json, "category");
 	json_string(json, "network");
 	json_close(json, ']');
-	array_open(json, "type");
+	member_array(json, "type");
 	json_string(json, "info");
 	json_close(json, ']');
-	string_put(json, "action", "holds-port");
-	string_put(json, "dataset", "portsnoop.holdings");
+	member_string(json, "action", "holds-port");
+	member_string(json, "dataset", "portsnoop.holdings");
 	json_close(json, '}');
 }
 
@@ -385,19 +341,19 @@ static void holding_put(struct buffer *out, const struct who_view *view,
 	struct json json = {.out = out};
 
 	json_open(&json, '{');
-	time_put(&json, "@timestamp", view->now);
+	member_time(&json, "@timestamp", view->now);
 	message_put(&json, holding, words);
 	constants_put(&json);
 	network_put(&json, holding);
 	if (holding->holder_count) {
-		object_open(&json, "process");
+		member_object(&json, "process");
 		process_put(&json, view, &holding->holders[0]);
 		json_close(&json, '}');
 		container_put(&json, &holding->holders[0].container);
 	}
 	if (view->host && *view->host) {
-		object_open(&json, "host");
-		string_put(&json, "name", view->host);
+		member_object(&json, "host");
+		member_string(&json, "name", view->host);
 		json_close(&json, '}');
 	}
 	own_put(&json, view, holding);

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* For people. On a terminal no line about a socket or a process is wider than it. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* qsort_r */
-#endif
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>

@@ -16,6 +16,7 @@
 
 struct blocker_finder {
 	struct lookup *lookup;
+	bool processes;
 	bool failed; /* it could not be had: not tried again */
 	int64_t credit, counted;
 	struct port_set ports;
@@ -29,12 +30,13 @@ static int64_t now(void)
 	return (int64_t)time.tv_sec * NS + time.tv_nsec;
 }
 
-struct blocker_finder *blocker_finder_new(void)
+struct blocker_finder *blocker_finder_new(bool processes)
 {
 	struct blocker_finder *finder = calloc(1, sizeof(*finder));
 
 	if (!finder)
 		return NULL;
+	finder->processes = processes;
 	finder->credit = CREDIT_NS;
 	finder->counted = now();
 	return finder;
@@ -51,7 +53,7 @@ void blocker_finder_free(struct blocker_finder *finder)
 static bool finder_open(struct blocker_finder *finder)
 {
 	if (!finder->lookup && !finder->failed) {
-		finder->lookup = lookup_open();
+		finder->lookup = lookup_open(finder->processes);
 		finder->failed = !finder->lookup;
 	}
 	return finder->lookup != NULL;

@@ -9,11 +9,14 @@
 #define PORTSNOOP_BLOCKER_H
 
 #include <portsnoop/wire.h>
+#include <stdbool.h>
 
 struct blocker_finder;
 
-/* NULL without memory. What it needs is loaded with the first failure. */
-struct blocker_finder *blocker_finder_new(void);
+/* NULL without memory. What it needs is loaded with the first failure. `processes`: the
+ * stream does not tell of all sockets, so the kernel is asked whose they are, which keeps
+ * ports from being free for moments (lookup_open()). Else the ledger knows that. */
+struct blocker_finder *blocker_finder_new(bool processes);
 void blocker_finder_free(struct blocker_finder *finder);
 
 /* Before the process gives up its privileges: it goes on with what can be told without
@@ -25,7 +28,7 @@ typedef int (*blocker_handler)(void *context, struct wire_blocker *blocker);
 
 /*
  * Hands over what holds the port that `call` wanted, if it failed for want of it.
- * Looking costs a walk over all open files; a program that tries again and again is
+ * Looking costs milliseconds; a program that tries again and again is
  * not to make the stream late, so about a tenth of the time is spent on it, and a
  * failure beyond that has to do with what the ledger knows. 0 or the handler's result.
  */

@@ -23,6 +23,7 @@
 struct lookup {
 	struct lookup_iter *iter; /* NULL: refused */
 	int diag;		  /* of the own namespace; -1: opened for each question */
+	bool processes;		  /* whose the sockets are is asked, too */
 	bool settled;		  /* without privileges: neither setns() nor socket() */
 };
 
@@ -548,7 +549,7 @@ int lookup_run(struct lookup *lookup, const struct lookup_query *query, struct h
 	*why = "the open files of the processes cannot be read";
 	/* Settled, it could look into its own open files only. */
 	if (!lookup->iter)
-		error = lookup->settled ? 0 : extra_walk(&work, procfs);
+		error = lookup_knows_processes(lookup) ? extra_walk(&work, procfs) : 0;
 	else if (work.without_process)
 		error = extra_iterate(&work);
 	if (!error)
@@ -560,13 +561,15 @@ int lookup_run(struct lookup *lookup, const struct lookup_query *query, struct h
 	return error;
 }
 
-struct lookup *lookup_open(void)
+struct lookup *lookup_open(bool processes)
 {
 	struct lookup *lookup = calloc(1, sizeof(*lookup));
 
 	if (lookup) {
 		lookup->diag = -1;
-		lookup->iter = lookup_iter_open();
+		lookup->processes = processes;
+		if (processes)
+			lookup->iter = lookup_iter_open();
 	}
 	return lookup;
 }
@@ -579,7 +582,7 @@ void lookup_settle(struct lookup *lookup)
 
 bool lookup_knows_processes(const struct lookup *lookup)
 {
-	return lookup->iter || !lookup->settled;
+	return lookup->iter || (lookup->processes && !lookup->settled);
 }
 
 void lookup_close(struct lookup *lookup)

@@ -36,8 +36,13 @@ struct lookup_query {
 
 struct lookup; /* what stays loaded between two queries */
 
-/* NULL with errno set. Without root it works with less, and says so in `blind`. */
-struct lookup *lookup_open(void);
+/*
+ * NULL with errno set. Without root it works with less, and says so in `blind`.
+ * `processes` false: sockets alone, by sock_diag. A walk over open files has a reference to
+ * each of them for a moment, and a socket that its process closes right then keeps its port
+ * until the walk is over: whoever asks again and again would be in the way of others.
+ */
+struct lookup *lookup_open(bool processes);
 void lookup_close(struct lookup *lookup);
 
 /*

@@ -205,7 +205,7 @@ struct session *session_open(const struct probe_options *options, ring_handler h
 		goto fail;
 	session->backlog = backlog_new(BACKLOG_BYTES);
 	if (options->ledger) {
-		session->finder = blocker_finder_new();
+		session->finder = blocker_finder_new(options->tree);
 		if (!session->finder)
 			goto fail;
 	}

@@ -4,9 +4,6 @@
  * not match costs no more than the columns they need. What an id means is looked up once
  * and remembered.
  */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* memrchr */
-#endif
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdlib.h>

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Writing; recording_reader.c reads. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include "stream/recording.h"
 
 #include <errno.h>

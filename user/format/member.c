@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "format/member.h"
+
+#include "model/text.h"
+
+void member_string(struct json *json, const char *key, const char *string)
+{
+	json_key(json, key);
+	json_string(json, string);
+}
+
+void member_number(struct json *json, const char *key, uint64_t number)
+{
+	json_key(json, key);
+	json_unsigned(json, number);
+}
+
+void member_number_if(struct json *json, const char *key, uint64_t number)
+{
+	if (number)
+		member_number(json, key, number);
+}
+
+void member_bool(struct json *json, const char *key, bool truth)
+{
+	json_key(json, key);
+	json_bool(json, truth);
+}
+
+void member_flag(struct json *json, const char *key, bool truth)
+{
+	if (truth)
+		member_bool(json, key, true);
+}
+
+void member_time(struct json *json, const char *key, int64_t ns)
+{
+	char text[TEXT_TIME];
+
+	json_key(json, key);
+	json_text(json, text, (size_t)(text_time(text, ns) - text));
+}
+
+void member_object(struct json *json, const char *key)
+{
+	json_key(json, key);
+	json_open(json, '{');
+}
+
+void member_array(struct json *json, const char *key)
+{
+	json_key(json, key);
+	json_open(json, '[');
+}

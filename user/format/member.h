@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Members of a JSON object, key and value in one. */
+#ifndef PORTSNOOP_MEMBER_H
+#define PORTSNOOP_MEMBER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/json.h"
+
+void member_string(struct json *json, const char *key, const char *string);
+void member_number(struct json *json, const char *key, uint64_t number);
+void member_number_if(struct json *json, const char *key, uint64_t number); /* unless it is 0 */
+void member_bool(struct json *json, const char *key, bool truth);
+void member_flag(struct json *json, const char *key, bool truth); /* unless it is false */
+void member_time(struct json *json, const char *key, int64_t ns); /* CLOCK_REALTIME */
+void member_object(struct json *json, const char *key);		  /* to be closed */
+void member_array(struct json *json, const char *key);		  /* to be closed */
+
+#endif
