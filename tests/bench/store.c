@@ -62,7 +62,7 @@ static uint32_t process_give(struct store *store, uint64_t n)
 					.comm = "curl",
 					.user = "worker",
 					.details = &details};
-	uint32_t id = store_process_find(store, &process.key);
+	uint32_t id = store_process_find(store, &process);
 
 	if (id)
 		return id;

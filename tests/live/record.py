@@ -242,7 +242,7 @@ def disk_full():
     disk.fill()
     claims += claimer.claim(300)
     recorder.says("disk")
-    told = status("--db", database)
+    told = status()
     check(get(told, "portsnoop.database.error") or "error" in json.dumps(told), "status:", told)
     disk.free()
     await_equal(database, claims, "claims once there is room")
@@ -283,7 +283,7 @@ def deleted():
     at_end(end, held)
     await_true("the listener", lambda: rows(
         database, "SELECT * FROM leases WHERE pid = ? AND ending = 'open'", held.pid))
-    for name in (database, f"{database}-wal", f"{database}-shm"):
+    for name in (database, f"{database}-wal", f"{database}-shm", f"{database}.lock"):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
     between = claimer.claim(5)  # the next commit finds out
@@ -295,6 +295,8 @@ def deleted():
     missing = sum((claimed(between) - recorded(database, [claimer.process.pid])).values())
     told = sum(count for reason, count in gaps(database) if reason == "dropped")
     check(told >= missing, "dropped:", told, "missing:", missing)
+    other = run("record", "--db", database)
+    equal((other.status, str(recorder.pid) in other.words()), (1, True), "a second one")
     await_true("the listener, again", lambda: rows(
         database, "SELECT * FROM leases WHERE pid = ? AND ending = 'open'", held.pid))
     recorder.stop()
@@ -323,6 +325,32 @@ def privileges():
             equal(int(words[name], 16), 0, f"{name} of thread {task}")
         equal((words["NoNewPrivs"], words["Seccomp"]), ("1", "2"), f"thread {task}")
     recorder.stop()
+
+
+@test("record: a database that is moved keeps all that it was given")
+def moved():
+    database, claimer = f"{room()}/h.db", Claimer()
+    recorder = Recorder(database).started()
+    claims = claimer.claim(5)
+    await_equal(database, claims)
+    os.rename(database, f"{database}.1")
+    recorder.says("was moved: it keeps what it has, and a new one begins")
+    later = claimer.claim(5)
+    await_true("the new database", lambda: os.path.exists(database) and rows(
+        database, "SELECT 1 FROM sqlite_schema WHERE name = 'gaps'"))
+    await_equal(database, later, "later claims")
+    recorder.stop()
+    await_equal(f"{database}.1", claims, "claims in the old one")
+    whole(f"{database}.1")
+
+
+@test("record: a start that fails leaves nothing behind")
+def unmade():
+    folder = room()
+    result = run("record", "--db", f"{folder}/h.db", prefix=("setpriv", "--bounding-set", "-all",
+                                                             "--inh-caps", "-all", "--ambient-caps", "-all"))
+    equal(result.status, 1, f"exit status, it said {result.words()!r}")
+    equal(os.listdir(folder), [], "files")
 
 
 @test("record: SIGHUP opens what is at the path now")
@@ -365,8 +393,8 @@ def in_nobodys_way():
 @test("record: --status tells of the one that records")
 def told():
     database, claimer = f"{room()}/h.db", Claimer()
-    refused = run("record", "--status")
-    equal(refused.status, 1, "exit status with nobody recording")
+    equal(run("record", "--status").status, 1, "exit status with nobody recording")
+    equal(run("record", "--status", "--db", database).status, 2, "exit status of what makes no sense")
     recorder = Recorder(database).started()
     await_equal(database, claimer.claim(4))
     words = json.dumps(status())

@@ -172,7 +172,7 @@ uint32_t room_process(struct store *store, uint64_t n)
 	};
 	const struct store_process process = {
 		.key = details.key, .uid = 33, .comm = "web", .user = "www", .details = &details};
-	uint32_t id = store_process_find(store, &process.key);
+	uint32_t id = store_process_find(store, &process);
 
 	return id ? id : store_process(store, &process);
 }

@@ -65,7 +65,7 @@ static void tape_begin(struct tape *tape)
 
 static void tape_commit(struct tape *tape)
 {
-	assert_int_equal(recorder_commit(tape->recorder, wall(tape)), 0);
+	assert_int_equal(recorder_commit(tape->recorder, wall(tape), tape->time), 0);
 	assert_false(recorder_pending(tape->recorder));
 }
 
@@ -261,7 +261,7 @@ static void test_estimated_time_wait(void **state)
 	play_event(&tape, release(7, 40000, WIRE_TIME_WAIT | WIRE_ESTIMATED)); /* 4 ms */
 	tape_commit(&tape);
 	tape.time += 61 * (uint64_t)SECOND;
-	assert_int_equal(recorder_commit(tape.recorder, wall(&tape)), 0);
+	assert_int_equal(recorder_commit(tape.recorder, wall(&tape), tape.time), 0);
 	tape_end(&tape);
 	assert_string_equal(room_text(LEASE " FROM leases"),
 			    "tcp 10.0.0.1:40000 established estimated");
@@ -308,7 +308,7 @@ static void test_database_deleted(void **state)
 	tape_commit(&tape);
 	assert_int_equal(unlink(room_path), 0);
 	play_event(&tape, call_listen(7, 80));
-	recorder_commit(tape.recorder, wall(&tape));
+	recorder_commit(tape.recorder, wall(&tape), tape.time);
 	tape_end(&tape);
 	assert_int_equal(room_number("SELECT count(*) FROM leases"), 2);
 	assert_string_equal(
@@ -316,6 +316,108 @@ static void test_database_deleted(void **state)
 		"listening server");
 	assert_string_equal(room_text("SELECT exe FROM leases WHERE local_port = 40000"),
 			    "/usr/bin/client");
+}
+
+/* The next one who ends is not whoever had its number in the file before. */
+static void test_database_deleted_while_one_ends(void **state)
+{
+	struct wire_event innocent = record_bind(555, "innocent", 81, 81);
+	struct tape tape;
+
+	(void)state;
+	innocent.socket = 9;
+	tape_begin(&tape);
+	play_event(&tape, call_bind(7, 80));
+	tape_commit(&tape);
+	assert_int_equal(unlink(room_path), 0);
+	recorder_commit(tape.recorder, wall(&tape), tape.time);
+	play_event(&tape, innocent);
+	play_event(&tape, release(7, 80, 0));
+	tape_end(&tape);
+	assert_int_equal(room_number("SELECT pid FROM leases WHERE local_port = 80"), SERVER);
+	assert_string_equal(room_text("SELECT comm FROM leases WHERE local_port = 81"), "innocent");
+	assert_int_equal(room_number("SELECT count(*) FROM leases"), 2);
+}
+
+/* A thread has a name of its own, and a process may change its user. */
+static void test_faces_of_a_process(void **state)
+{
+	struct wire_event thread = record_bind(CLIENT, "pool-7", 81, 81);
+	struct wire_event nobody = record_bind(CLIENT, "client", 82, 82);
+	struct tape tape;
+
+	(void)state;
+	thread.socket = 8;
+	nobody.socket = 9;
+	nobody.uid = 65534;
+	tape_begin(&tape);
+	play_event(&tape, thread);
+	play_event(&tape, call_connect(7));
+	play_event(&tape, nobody);
+	tape_end(&tape);
+	assert_string_equal(
+		room_text(
+			"SELECT comm || ' ' || uid || ' ' || exe FROM leases WHERE local_port = 81"),
+		"pool-7 1000 /usr/bin/client");
+	assert_string_equal(
+		room_text(
+			"SELECT comm || ' ' || uid || ' ' || exe FROM leases WHERE local_port = 82"),
+		"client 65534 /usr/bin/client");
+	assert_string_equal(
+		room_text("SELECT comm || ' ' || uid FROM leases WHERE local_port = 40000"),
+		"client 1000");
+	assert_int_equal(room_number("SELECT count(DISTINCT pid) FROM leases"), 1);
+}
+
+static void test_second_connect(void **state)
+{
+	struct wire_event again = call_connect(7);
+	struct tape tape;
+
+	(void)state;
+	again.flags &= ~(uint32_t)WIRE_CLAIMED;
+	tape_begin(&tape);
+	play_event(&tape, call_connect(7));
+	play_event(&tape, outcome(7, ECONNREFUSED));
+	tape_commit(&tape);
+	play_event(&tape, again);
+	play_event(&tape, outcome(7, 0));
+	tape_end(&tape);
+	assert_string_equal(room_text("SELECT outcome || coalesce(error, '') FROM leases"),
+			    "established");
+}
+
+/* The room in memory is for what waits, not for all that is held. */
+static void test_more_than_fits(void **state)
+{
+	const struct store_options options = {
+		.path = room_path, .max_size = 1u << 30, .batch = 256 << 10};
+	struct wire_stream_start start = record_start();
+	struct wire_event event;
+	char why[256];
+	struct tape tape = {.time = RECORDS_TIME};
+
+	(void)state;
+	assert_int_equal(store_open(&options, &tape.store, why, sizeof(why)), 0);
+	tape.recorder = recorder_new(tape.store);
+	play(&tape, &start, sizeof(start));
+	for (uint32_t i = 1; i <= 3000; i++) {
+		event = record_bind(10000 + i, "one of many", 0, (uint16_t)(1024 + i));
+		event.socket = i;
+		play_event(&tape, event);
+	}
+	tape_commit(&tape);
+	assert_int_equal(unlink(room_path), 0);
+	recorder_commit(tape.recorder, wall(&tape), tape.time);
+	tape_commit(&tape);
+	for (uint32_t i = 1; i <= 1000; i++)
+		play_event(&tape, release(i, (uint16_t)(1024 + i), 0));
+	tape_end(&tape);
+	assert_int_equal(room_number("SELECT count(*) FROM leases WHERE ending = 'open'"), 2000);
+	assert_int_equal(room_number("SELECT count(*) FROM leases WHERE ending = 'released'"),
+			 1000);
+	assert_int_equal(room_number("SELECT count(DISTINCT pid) FROM leases"), 3000);
+	assert_int_equal(room_number("SELECT coalesce(sum(count), 0) FROM gaps"), 0);
 }
 
 static void test_totals(void **state)
@@ -351,6 +453,10 @@ int main(void)
 		TEST(test_estimated_time_wait),
 		TEST(test_lost_and_clock),
 		TEST(test_database_deleted),
+		TEST(test_database_deleted_while_one_ends),
+		TEST(test_faces_of_a_process),
+		TEST(test_second_connect),
+		TEST(test_more_than_fits),
 		TEST(test_totals),
 	};
 

@@ -206,9 +206,10 @@ static const struct page_section record_sections[] = {
 	 "second, and the time without a recording is a row of its own in the history. If the "
 	 "disk is full or the file cannot be written, the recording goes on in memory, within "
 	 "bounds, and what had to be given up is counted and recorded as a gap."},
-	{"EXIT STATUS", "0\tit was stopped\n"
-			"1\tit could not watch, or not write\n"
-			"2\tthe command line or the configuration was wrong"},
+	{"EXIT STATUS", "0\tit was stopped; with --status: somebody records\n"
+			"1\tit could not watch, or not write; with --status: nobody records\n"
+			"2\tthe command line or the configuration was wrong; with --status: who "
+			"records gave no answer"},
 	{"FILES",
 	 "/etc/portsnoop/portsnoop.conf\tthe configuration\n"
 	 "/var/lib/portsnoop/history.db\tthe database, see portsnoop-history(8); beside it "
@@ -235,7 +236,13 @@ static const struct page_section history_sections[] = {
 	 "lost\trecords that found no room in the ring buffer\n"
 	 "dropped\tleases and failures that could not be written\n"
 	 "evicted\tleases that did not fit into memory\n"
-	 "clock\tthe wall clock was set"},
+	 "clock\tthe wall clock was set\n"
+	 "not_recorded_before\tnothing older is kept, or was ever recorded\n"
+	 "not_recording\tnobody is recording any more\n"
+	 "\n"
+	 "What no process had in its table of open files while the recording started (a socket on "
+	 "its way in a message between two of them) has no row, nor have accepted connections: "
+	 "they share their listener's."},
 	{"SQL", sql_section},
 	{"EXIT STATUS", "0\tthere was something\n"
 			"1\tthere was not\n"

@@ -4,10 +4,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "command/probe_option.h"
 #include "command/record_status.h"
@@ -16,6 +19,7 @@
 #include "stream/recording.h"
 
 #define REPLAY_COMMIT 50000 /* records */
+#define RECORD_SIZE_LEAST (1u << 20)
 
 static int record_set_format(const char *argument, void *target, const char **expected)
 {
@@ -24,12 +28,25 @@ static int record_set_format(const char *argument, void *target, const char **ex
 	return *(bool *)target || !strcmp(argument, "table") ? 0 : -EINVAL;
 }
 
+static int record_set_size(const char *argument, void *target, const char **expected)
+{
+	uint64_t bytes;
+
+	if (option_size(argument, &bytes, expected) || bytes < RECORD_SIZE_LEAST) {
+		*expected = "a size from 1M: 64M, 4G";
+		return -EINVAL;
+	}
+	*(uint64_t *)target = bytes;
+	return 0;
+}
+
 static const struct option_entry record_options[] = {
 	OPTION("db", 0, "FILE", "the database; the default is " STORE_PATH, option_string,
 	       struct record_options, store.path),
 	OPTION("max-size", 0, "SIZE",
-	       "what the database may have of the disk: the oldest goes first; the default is 1G",
-	       option_size, struct record_options, store.max_size),
+	       "what the database may have of the disk: the oldest goes first; the default is "
+	       "1G. Its WAL, some MiB, comes on top",
+	       record_set_size, struct record_options, store.max_size),
 	OPTION("max-age", 0, "TIME", "forget what is older: 90d, 12h; without it nothing is",
 	       option_duration, struct record_options, store.max_age),
 	PROBE_OPTIONS(struct record_options, tier, ring),
@@ -90,6 +107,7 @@ static int stream_record(struct recorder *recorder, struct recording_reader *rea
 	const char *why = NULL;
 	const void *record;
 	uint64_t offset, records = 0;
+	uint64_t time = 0;
 	int64_t now = 0;
 	size_t size;
 	int result;
@@ -102,11 +120,12 @@ static int stream_record(struct recorder *recorder, struct recording_reader *rea
 		if (result)
 			break;
 		stream = pipeline_stream(recorder_pipeline(recorder));
-		now = stream_wall_time(stream, ((const struct wire_header *)record)->time);
+		time = ((const struct wire_header *)record)->time;
+		now = stream_wall_time(stream, time);
 		if (++records % REPLAY_COMMIT == 0)
-			recorder_commit(recorder, now);
+			recorder_commit(recorder, now, time);
 	}
-	if (records && recorder_commit(recorder, now))
+	if (records && recorder_commit(recorder, now, time))
 		return EXIT_FAILURE; /* which the store has said */
 	if (!result)
 		return EXIT_SUCCESS;
@@ -150,10 +169,23 @@ static void folder_make(const char *path)
 		mkdir(STORE_FOLDER, 0750);
 }
 
+/* Of a start that failed: what it has made itself. */
+static void database_unmake(const char *path)
+{
+	static const char *const ends[] = {"", "-wal", "-shm", ".lock"};
+	char name[PATH_MAX];
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++)
+		if (snprintf(name, sizeof(name), "%s%s", path, ends[i]) < (int)sizeof(name))
+			unlink(name);
+}
+
 static int record_start(struct record_setup *setup)
 {
 	const struct record_options *options = &setup->options;
 	struct store *store;
+	bool there = !access(options->store.path, F_OK);
+	struct store_status told;
 	struct timespec now;
 	char why[512];
 	int status;
@@ -168,9 +200,24 @@ static int record_start(struct record_setup *setup)
 		status = record_replay(options->replay, store);
 	else
 		status = record_live(setup, store);
+	store_status(store, &told);
 	clock_gettime(CLOCK_REALTIME, &now);
 	store_close(store, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec);
+	if (status && !there && !told.commits)
+		database_unmake(options->store.path);
 	return status;
+}
+
+/* As bits of the table. */
+static uint64_t status_options(void)
+{
+	uint64_t bits = 0;
+
+	for (unsigned int i = 0; record_options[i].name; i++)
+		if (!strcmp(record_options[i].name, "status") ||
+		    !strcmp(record_options[i].name, "output"))
+			bits |= UINT64_C(1) << i;
+	return bits;
 }
 
 static int record_run(const struct command *command, int argc, char **argv)
@@ -186,6 +233,8 @@ static int record_run(const struct command *command, int argc, char **argv)
 		usage_error(command, "'%s': expected an option", argv[first]);
 	if (setup.given.json && !setup.given.status)
 		usage_error(command, "--output is for --status");
+	if (setup.given.status && setup.is_given & ~status_options())
+		usage_error(command, "--status asks whoever records: it goes with --output alone");
 	if (setup.given.status)
 		return record_status_run(setup.given.json, NULL);
 	if (record_configure(&setup, why, sizeof(why)))

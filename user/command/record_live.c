@@ -77,7 +77,7 @@ static void live_commit(struct live *live)
 	uint64_t now = monotonic();
 
 	/* What goes wrong is said by the store, which keeps what it can. */
-	live->due = recorder_commit(live->recorder, clock_now(CLOCK_REALTIME))
+	live->due = recorder_commit(live->recorder, clock_now(CLOCK_REALTIME), monotonic())
 			    ? now + RECORD_COMMIT_NS
 			    : 0;
 	live->alive_due = now + RECORD_ALIVE_NS;
@@ -92,7 +92,7 @@ static void live_reload(struct live *live)
 			    live->setup->options.store.max_age);
 		log_message("read the configuration again");
 	}
-	recorder_commit(live->recorder, clock_now(CLOCK_REALTIME));
+	recorder_commit(live->recorder, clock_now(CLOCK_REALTIME), monotonic());
 	if (!store_reopen(live->store, clock_now(CLOCK_REALTIME)))
 		log_message("opened the database anew");
 	live_commit(live);

@@ -97,8 +97,10 @@ static void lease_end(struct ledger *ledger, struct lease_node *node, enum lease
 {
 	const struct lease *lease = &node->lease;
 
-	if (ending->closed)
+	if (ending->closed) {
 		*ending->closed = *lease;
+		ending->closed->note = NULL; /* it ends with the lease */
+	}
 	if (ending->lingered)
 		*ending->lingered = lease->state == LEASE_TIME_WAIT && time > lease->since
 					    ? time - lease->since

@@ -13,6 +13,7 @@
 #include "lib/parse.h"
 #include "store/schema.h"
 
+#define DESCRIPTORS 1024 /* of which SQLite has the lowest */
 #define MODE 0640
 #define BUSY_PATIENCE 250 /* ms */
 
@@ -113,6 +114,22 @@ int database_lock(struct database *database, bool *first)
 		errno = 0;
 	database->lock = TAKE_FD(lock);
 	return 0;
+}
+
+int database_relock(struct database *database)
+{
+	CLEANUP_FREE char *path = path_with(database, ".lock");
+	struct stat ours, there;
+	bool first;
+
+	if (!path)
+		return database_refuse(database, -ENOMEM, "out of memory");
+	if (database->lock >= 0 && !fstat(database->lock, &ours) && !lstat(path, &there) &&
+	    ours.st_ino == there.st_ino && ours.st_dev == there.st_dev)
+		return 0;
+	cleanup_fd(&database->lock);
+	database->lock = -1;
+	return database_lock(database, &first);
 }
 
 void database_lock_remove(struct database *database)
@@ -235,6 +252,18 @@ bool database_moved(const struct database *database)
 	struct database_file file = file_at(database->path);
 
 	return !file_equal(&file, &database->file);
+}
+
+/* By SQLite's own descriptor: to open and close another one would give up its locks. */
+bool database_linked(const struct database *database)
+{
+	struct stat status;
+
+	for (int fd = 0; fd < DESCRIPTORS; fd++)
+		if (!fstat(fd, &status) && status.st_ino == database->file.inode &&
+		    status.st_dev == database->file.device)
+			return status.st_nlink > 0;
+	return false;
 }
 
 /* The file is there when this returns 0. SQLite gives its mode to -wal and -shm. */

@@ -39,6 +39,9 @@ void database_free(struct database *database); /* disconnects, and gives the loc
 /* 0, or negative errno: -EBUSY another process has it. `first`: PATH.lock was not there. */
 int database_lock(struct database *database, bool *first);
 void database_lock_remove(struct database *database);
+/* The lock again, if the file that has it is not the one at its path any more: -EBUSY if
+ * somebody else got that, and then there is none. */
+int database_relock(struct database *database);
 
 /* Connects, and makes the tables in a new or empty file. 0, or negative errno: -EILSEQ
  * it is something else than a history or of a newer version, -EUCLEAN it is damaged.
@@ -49,6 +52,8 @@ void database_disconnect(struct database *database);
 bool database_is_file(const struct database *database, const struct database_file *file);
 /* The file at the path is not the one that is connected any more. */
 bool database_moved(const struct database *database);
+/* The file that is open has a name still: it was moved, not deleted. */
+bool database_linked(const struct database *database);
 
 /* aside.c: moves the file, which must not be connected, to PATH.damaged-TIME. Of several
  * such files the newest ones are kept. */

@@ -91,19 +91,37 @@ static uint32_t kind_id(struct store *store, const struct store_lease *lease)
 	return op->id;
 }
 
-static struct intern_entry *process_find(const struct store *store, const struct process_key *key)
+/* A process may call its threads what it likes, and change its user: each such face of it
+ * is a row. */
+struct face {
+	struct process_key key;
+	uint32_t uid;
+	char comm[WIRE_COMM + 4];
+};
+
+static void face_make(struct face *face, const struct store_process *process)
+{
+	*face = (struct face){.key = process->key, .uid = process->uid};
+	if (process->comm)
+		memcpy(face->comm, process->comm, strnlen(process->comm, WIRE_COMM));
+}
+
+static struct intern_entry *process_find(const struct store *store, const struct face *face)
 {
 	/* To be asked for keeps it from being forgotten, no more. */
 	struct intern_entry *entry =
-		intern_find((struct intern *)&store->processes, key, sizeof(*key));
+		intern_find((struct intern *)&store->processes, face, sizeof(*face));
 
 	return entry && !is_gone(store, entry) ? entry : NULL;
 }
 
-uint32_t store_process_find(const struct store *store, const struct process_key *key)
+uint32_t store_process_find(const struct store *store, const struct store_process *process)
 {
-	const struct intern_entry *entry = process_find(store, key);
+	const struct intern_entry *entry;
+	struct face face;
 
+	face_make(&face, process);
+	entry = process_find(store, &face);
 	return entry ? entry->id : 0;
 }
 
@@ -133,11 +151,14 @@ static uint32_t program_id(struct store *store, const struct store_process *proc
 uint32_t store_process(struct store *store, const struct store_process *process)
 {
 	const struct process_key *key = &process->key;
-	struct intern_entry *entry = process_find(store, key);
+	struct intern_entry *entry;
 	uint64_t generation = store->generation;
 	struct op_process *op = NULL;
 	uint32_t program, id;
+	struct face face;
 
+	face_make(&face, process);
+	entry = process_find(store, &face);
 	if (entry && (entry->whole || !process->details))
 		return entry->id;
 	if (!is_ready(store) || store->writer.process > UINT32_MAX)
@@ -157,7 +178,7 @@ uint32_t store_process(struct store *store, const struct store_process *process)
 		op->namespace_pid = process->details->namespace_pid;
 		op->parent_pid = process->details->parent_pid;
 	}
-	entry = remember(store, &store->processes, key, sizeof(*key), op->id);
+	entry = remember(store, &store->processes, &face, sizeof(face), op->id);
 	if (entry)
 		entry->whole = process->details != NULL;
 	return op->id;
@@ -262,6 +283,15 @@ void store_lease_change(struct store *store, uint64_t id, const struct store_lea
 		/* Its kind stands behind it, but no row asks for one before the commit. */
 		if (kind && generation == store->generation)
 			lease_fill(op, lease, id, kind);
+		return;
+	}
+	if (op) {
+		struct op_lease *wider = lease_add(store, OP_OPEN, id, lease);
+
+		if (wider) {
+			op->op.type = OP_NONE;
+			store->batch.opened[id - store->batch.opened_first] = wider;
+		}
 		return;
 	}
 	lease_add(store, OP_CHANGE, id, lease);

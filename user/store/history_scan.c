@@ -361,7 +361,8 @@ static int edges_find(struct history *history)
 		return result;
 	if (result && oldest[0] > 0 && oldest[1] > first)
 		first = oldest[1];
-	edge_add(history, -2, INT64_MIN, first);
+	if (first != INT64_MAX) /* else nobody has recorded at all */
+		edge_add(history, -2, INT64_MIN, first);
 	if (history->last_run && history->last_end != INT64_MAX)
 		edge_add(history, -1, history->last_end, INT64_MAX);
 	return 0;

@@ -149,7 +149,7 @@ static void drop(struct store *store, int64_t now)
 		store->lost.since = store->status.committed ? store->status.committed
 							    : store->run.started;
 	store->lost.until = now;
-	store->lost.any = true;
+	store->lost.any |= store->batch.entries > 0;
 	store->lost.count += store->batch.entries;
 	store->status.dropped += store->batch.entries;
 	begin_generation(store);
@@ -206,7 +206,10 @@ static int connect_anew(struct store *store, int64_t now)
 	drop(store, now);
 	store->renew = false;
 	disconnect(store);
-	error = connect_store(store, true);
+	/* Whoever deleted the database may have deleted the lock as well. */
+	error = database_relock(&store->database);
+	if (!error)
+		error = connect_store(store, true);
 	if (error)
 		return error;
 	/* It is a recording's beginning in this file. */
@@ -228,16 +231,14 @@ static int reconnect(struct store *store, int64_t now)
 	error = connect_once(store, true);
 	if (error == -EUCLEAN || (!error && !database_is_file(&store->database, &store->file)))
 		return connect_anew(store, now);
-	if (error)
-		return error;
-	/* Ids that are given out already stay. */
+	/* Ids that are given out already stay, also if this was in vain. */
 	store->writer.run = run;
 	store->writer.kind = kind;
 	store->writer.process = process;
 	store->writer.program = program;
 	store->writer.counts.run = store->writer.committed.run = counts.run;
-	store->renew = false;
-	return 0;
+	store->renew = error != 0;
+	return error;
 }
 
 /* ---- writing ---- */
@@ -282,12 +283,39 @@ static int write_batch(struct store *store, int64_t now, bool ended)
 	return 0;
 }
 
+/* The file was moved, or is gone: what waits goes into it still, and a new one begins. */
+static int leave_moved(struct store *store, int64_t now)
+{
+	bool linked = database_linked(&store->database);
+	int error = linked ? write_batch(store, now, true) : -ENOENT;
+
+	/* Its WAL cannot follow a file that was renamed. */
+	if (linked)
+		sqlite3_wal_checkpoint_v2(store->database.connection, NULL,
+					  SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	if (error)
+		return connect_anew(store, now);
+	disconnect(store);
+	begin_generation(store);
+	error = database_relock(&store->database);
+	if (!error)
+		error = connect_store(store, true);
+	if (!error)
+		store->run.started = now;
+	return error;
+}
+
 /* Makes sure that there is a connection, and to the file at the path. */
 static int ready(struct store *store, int64_t now)
 {
 	if (!store->database.connection)
 		return store->renew ? reconnect(store, now) : connect_anew(store, now);
 	if (database_moved(&store->database)) {
+		if (database_linked(&store->database)) {
+			log_message("%s was moved: it keeps what it has, and a new one begins",
+				    store->database.path);
+			return leave_moved(store, now);
+		}
 		log_message("%s was deleted or replaced: a new one begins", store->database.path);
 		return connect_anew(store, now);
 	}
@@ -333,6 +361,11 @@ static int commit(struct store *store, int64_t now, bool ended)
 	return 0;
 }
 
+bool store_crowded(const struct store *store)
+{
+	return store->batch.bytes > store->batch.limit / 4;
+}
+
 int store_commit(struct store *store, int64_t now)
 {
 	return commit(store, now, false);
@@ -348,33 +381,20 @@ void store_close(struct store *store, int64_t now)
 
 int store_reopen(struct store *store, int64_t now)
 {
-	bool moved;
 	int error;
 
 	if (!store->database.connection)
 		return commit(store, now, false);
-	moved = database_moved(&store->database);
-	error = write_batch(store, now, moved);
-	if (moved) {
-		/* Its WAL cannot follow a file that was renamed. */
-		if (!error)
-			sqlite3_wal_checkpoint_v2(store->database.connection, NULL,
-						  SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-		disconnect(store);
-		if (error)
-			drop(store, now);
-		else
-			begin_generation(store);
-		error = connect_store(store, true);
+	if (database_moved(&store->database)) {
+		error = leave_moved(store, now);
 		if (error)
 			return fail(store, error);
-		store->run.started = now;
 	} else {
+		write_batch(store, now, false);
+		store->renew = true;
 		error = reconnect(store, now);
-		if (error) {
-			store->renew = true;
+		if (error)
 			return fail(store, error);
-		}
 	}
 	return commit(store, now, false);
 }

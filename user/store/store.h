@@ -148,10 +148,10 @@ void store_run(struct store *store, const struct store_run *run);
 
 /* These give to the batch; they cannot fail: what finds no room is counted. */
 
-/* Id of the process, interned. 0 without room. */
+/* Id of the process, interned by its key, name and user. 0 without room. */
 uint32_t store_process(struct store *store, const struct store_process *process);
-/* The id it got before; 0: not known. Without asking for its details again. */
-uint32_t store_process_find(const struct store *store, const struct process_key *key);
+/* The id it got before, by that name and user; 0: not known. Its details are not looked at. */
+uint32_t store_process_find(const struct store *store, const struct store_process *process);
 
 uint64_t store_lease_open(struct store *store, const struct store_lease *lease); /* 0: no room */
 void store_lease_change(struct store *store, uint64_t id, const struct store_lease *lease);
@@ -162,6 +162,8 @@ void store_gap(struct store *store, enum store_gap_reason reason, int64_t from, 
 	       uint64_t count);
 
 bool store_pending(const struct store *store); /* there is something to commit */
+/* So much that it is to be committed soon, whatever the time: a quarter of the room. */
+bool store_crowded(const struct store *store);
 
 /* Writes the batch and the sign of life, then trims a bounded amount if need be. 0 or
  * negative errno: it is to be tried again. The first failure in a row and the recovery

@@ -180,7 +180,11 @@ int writer_gap(struct writer *writer, enum store_gap_reason reason, int64_t from
 		sqlite3_bind_int64(statement, 1, counts->gap - 1);
 		sqlite3_bind_int64(statement, 2, counts->gap_until);
 		sqlite3_bind_int64(statement, 3, counts->gap_count);
-		return writer_step(writer, GROW_GAP);
+		error = writer_step(writer, GROW_GAP);
+		if (error || sqlite3_changes(writer->database->connection))
+			return error;
+		/* It was trimmed away. */
+		statement = writer->statements[INSERT_GAP];
 	}
 	sqlite3_bind_int64(statement, 1, counts->gap);
 	sqlite3_bind_int64(statement, 2, counts->run);

@@ -44,6 +44,7 @@ struct recorder {
 	uint64_t evicted;		 /* since the last commit, from `evicted_since` on */
 	int64_t evicted_since;
 	int64_t wall_offset;
+	bool stuck; /* the last commit failed: the next one is the caller's */
 	struct recorder_totals totals;
 };
 
@@ -74,7 +75,7 @@ static uint32_t process_intern(struct recorder *recorder, const struct lease_pro
 
 	if (!process->key.pid)
 		return 0;
-	id = store_process_find(recorder->store, &process->key);
+	id = store_process_find(recorder->store, &known);
 	if (id)
 		return id;
 	known.details = pipeline_process(recorder->pipeline, &process->key);
@@ -146,15 +147,16 @@ static uint64_t span(uint64_t from, uint64_t until)
 
 /* ---- what the ledger tells ---- */
 
+static const uint8_t outcomes[LEASE_STATES] = {
+	[LEASE_BOUND] = STORE_BOUND,
+	[LEASE_CONNECTING] = STORE_PENDING,
+	[LEASE_ESTABLISHED] = STORE_ESTABLISHED,
+	[LEASE_LISTEN] = STORE_LISTENING,
+	[LEASE_TIME_WAIT] = STORE_ESTABLISHED,
+};
+
 static void lease_opened(void *context, struct lease *lease)
 {
-	static const uint8_t outcomes[LEASE_STATES] = {
-		[LEASE_BOUND] = STORE_BOUND,
-		[LEASE_CONNECTING] = STORE_PENDING,
-		[LEASE_ESTABLISHED] = STORE_ESTABLISHED,
-		[LEASE_LISTEN] = STORE_LISTENING,
-		[LEASE_TIME_WAIT] = STORE_ESTABLISHED,
-	};
 	struct recorder *recorder = context;
 	const struct wire_event *record = recorder->record;
 	struct entry *entry = calloc(1, sizeof(*entry));
@@ -181,6 +183,27 @@ static void lease_opened(void *context, struct lease *lease)
 	entry_change(recorder, entry);
 }
 
+/* True if the record tells how the claim, or a later connect, came out. */
+static bool outcome_take(struct entry *entry, const struct lease *lease,
+			 const struct wire_event *record)
+{
+	if (record->header.type == WIRE_OUTCOME &&
+	    (record->error || record->flags & WIRE_ABORTED)) {
+		entry->outcome = STORE_FAILED;
+		entry->error = record->error;
+		entry->remote_port = record->other_port;
+		memcpy(entry->remote, record->other, sizeof(entry->remote));
+		return true;
+	}
+	/* A call that failed changed nothing, and has a row of its own. */
+	if (record->error || lease->state == LEASE_BOUND || lease->state == LEASE_TIME_WAIT)
+		return false;
+	entry->outcome = outcomes[lease->state];
+	entry->error = 0;
+	entry->remote_port = 0;
+	return entry->outcome != STORE_PENDING;
+}
+
 static void lease_changed(void *context, struct lease *lease)
 {
 	struct recorder *recorder = context;
@@ -193,25 +216,8 @@ static void lease_changed(void *context, struct lease *lease)
 	entry_change(recorder, entry);
 	if (record->header.type == WIRE_RELEASE || record->header.type == WIRE_SEED)
 		return;
-	if (record->header.type == WIRE_OUTCOME &&
-	    (record->error || record->flags & WIRE_ABORTED)) {
-		entry->outcome = STORE_FAILED;
-		entry->error = record->error;
-		entry->remote_port = record->other_port;
-		memcpy(entry->remote, record->other, sizeof(entry->remote));
-	} else if (record->error) {
-		return; /* a call that failed changed nothing, and has its own row */
-	} else if (lease->state == LEASE_LISTEN) {
-		entry->outcome = STORE_LISTENING;
-	} else if (lease->state == LEASE_CONNECTING) {
-		entry->outcome = STORE_PENDING;
-		return;
-	} else if (lease->state == LEASE_ESTABLISHED) {
-		entry->outcome = STORE_ESTABLISHED;
-	} else {
-		return;
-	}
-	entry->answered = span(entry->began, record->header.time);
+	if (outcome_take(entry, lease, record))
+		entry->answered = span(entry->began, record->header.time);
 }
 
 static void lease_ended(void *context, struct lease *lease, enum lease_ending ending, uint64_t time)
@@ -229,6 +235,10 @@ static void lease_ended(void *context, struct lease *lease, enum lease_ending en
 	if (!entry)
 		return;
 	entry_settle(recorder, entry);
+	if (recorder->generation != store_generation(recorder->store)) {
+		entry->id = 0;
+		entry->process = process_intern(recorder, lease_owner(lease));
+	}
 	if (!lease->share || entry->id) {
 		entry_fill(entry, &row);
 		row.held = span(entry->began, time);
@@ -437,6 +447,8 @@ int recorder_record(struct recorder *recorder, const void *record, size_t size, 
 	if (of_socket(header) && (int64_t)header->time > recorder->totals.newest)
 		recorder->totals.newest = (int64_t)header->time;
 	clock_check(recorder, header);
+	if (store_crowded(recorder->store) && !recorder->stuck)
+		recorder_commit(recorder, wall_time(recorder, header->time), header->time);
 	return 0;
 }
 
@@ -474,12 +486,28 @@ static void generation_check(struct recorder *recorder)
 		    recorder);
 }
 
-static void changes_give(struct recorder *recorder)
+/*
+ * In portions, so that any number of leases fits. When the store has lost what it was
+ * given, all are to be given again: from the beginning, and once only, or they wait for the
+ * next commit. 0 or negative errno of a commit between.
+ */
+static int changes_give(struct recorder *recorder, int64_t now)
 {
-	struct entry *entry, *next;
+	uint64_t generation = recorder->generation;
 	struct store_lease row;
+	struct entry *entry;
+	int error;
 
-	DL_FOREACH_SAFE (recorder->changed, entry, next) {
+	while ((entry = recorder->changed)) {
+		if (store_crowded(recorder->store)) {
+			error = store_commit(recorder->store, now);
+			if (error)
+				return error;
+		}
+		generation_check(recorder);
+		if (recorder->generation > generation + 1)
+			return 0;
+		entry = recorder->changed;
 		entry_settle(recorder, entry);
 		if (entry->lease->share)
 			continue;
@@ -489,6 +517,7 @@ static void changes_give(struct recorder *recorder)
 		else
 			entry->id = store_lease_open(recorder->store, &row);
 	}
+	return 0;
 }
 
 static int lease_pass(void *context, const struct lease *lease)
@@ -499,26 +528,26 @@ static int lease_pass(void *context, const struct lease *lease)
 }
 
 /* TIME_WAIT whose end nobody sees is over at its time, whether records come or not. */
-static void leases_expire(struct recorder *recorder, int64_t now)
+static void leases_expire(struct recorder *recorder, uint64_t monotonic)
 {
-	const struct stream *stream = pipeline_stream(recorder->pipeline);
-	int64_t time = stream ? now - stream->wall_offset : 0;
-
-	if (time > 0)
-		ledger_each(pipeline_ledger(recorder->pipeline), (uint64_t)time, 0, 0, 0, 0,
-			    lease_pass, NULL);
+	ledger_each(pipeline_ledger(recorder->pipeline), monotonic, 0, 0, 0, 0, lease_pass, NULL);
 }
 
-int recorder_commit(struct recorder *recorder, int64_t now)
+int recorder_commit(struct recorder *recorder, int64_t now, uint64_t monotonic)
 {
-	leases_expire(recorder, now);
+	int error;
+
 	generation_check(recorder);
-	changes_give(recorder);
+	leases_expire(recorder, monotonic);
 	if (recorder->evicted)
 		store_gap(recorder->store, STORE_GAP_EVICTED, recorder->evicted_since, now,
 			  recorder->evicted);
 	recorder->evicted = 0;
-	return store_commit(recorder->store, now);
+	error = changes_give(recorder, now);
+	if (!error)
+		error = store_commit(recorder->store, now);
+	recorder->stuck = error;
+	return error;
 }
 
 void recorder_totals(const struct recorder *recorder, struct recorder_totals *totals)

@@ -26,8 +26,10 @@ struct pipeline *recorder_pipeline(const struct recorder *recorder);
 /* Something waits for recorder_commit(). */
 bool recorder_pending(const struct recorder *recorder);
 
-/* Gives what has changed to the store and lets it commit, as store_commit(). */
-int recorder_commit(struct recorder *recorder, int64_t now);
+/* Gives what has changed to the store and lets it commit, as store_commit(). When a lot has
+ * come, recorder_record() does so by itself, as of the record's time. `monotonic`:
+ * CLOCK_MONOTONIC, ns, of the stream. */
+int recorder_commit(struct recorder *recorder, int64_t now, uint64_t monotonic);
 
 struct recorder_totals {
 	uint64_t events;   /* of sockets, all of them looked at */
