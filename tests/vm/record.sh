@@ -18,6 +18,7 @@ ROOM=/tmp/record
 TIER=$1
 
 record() {
+	: >$ROOM/words # of the one before
 	portsnoop record --db $ROOM/h.db --tier "$TIER" 2>$ROOM/words &
 	recorder=$!
 	await says $ROOM/words 'recording to'
