@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""A machine that systemd has booted, in namespaces of this one: package_boot.sh."""
+"""A machine that systemd has booted, in namespaces of this one: package_boot."""
 
 import os
 import shutil
@@ -43,7 +43,7 @@ class Machine:
         self.log = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             ["unshare", "--pid", "--fork", "--kill-child", "--mount", "--cgroup", "--uts", "--ipc",
-             "--net", os.path.join(HERE, "package_boot.sh"), self.folder],
+             "--net", "sh", os.path.join(HERE, "package_boot"), self.folder],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
             preexec_fn=lambda: self.enter(self.cgroup))
         at_end(end, self.process)

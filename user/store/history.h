@@ -74,6 +74,9 @@ struct history_blocker {
 
 struct history_row {
 	enum history_kind kind;
+	int gap;       /* enum store_gap_reason; -1: nobody has recorded since `time` (until is
+		  * INT64_MAX), -2: nor before `until` (time is INT64_MIN), or it was
+		  * trimmed: only what was still held then is here */
 	uint64_t id;   /* of its kind, grows; of an open lease: its own numbers */
 	int64_t time;  /* claimed; failed; gap: since. CLOCK_REALTIME, ns */
 	int64_t until; /* lease: its end; gap: its end. INT64_MAX: not over */
@@ -82,11 +85,8 @@ struct history_row {
 	uint32_t netns, device, flags;
 	uint16_t port, remote_port, pool_low, pool_high;
 	uint8_t family;
-	uint8_t outcome; /* enum store_outcome */
-	uint8_t ending;	 /* enum store_ending */
-	int gap;	 /* enum store_gap_reason; -1: nobody has recorded since `time` (until is
-		  * INT64_MAX), -2: nor before `until` (time is INT64_MIN), or it was
-		  * trimmed: only what was still held then is here */
+	uint8_t outcome;				      /* enum store_outcome */
+	uint8_t ending;					      /* enum store_ending */
 	struct history_text protocol, trigger, origin, error; /* trigger NULL: see store.h */
 	struct history_text local, remote;		      /* IP */
 	struct history_text host, tier;			      /* of its run */

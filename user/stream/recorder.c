@@ -498,7 +498,7 @@ static int changes_give(struct recorder *recorder, int64_t now)
 	struct entry *entry;
 	int error;
 
-	while ((entry = recorder->changed)) {
+	while (recorder->changed) {
 		if (store_crowded(recorder->store)) {
 			error = store_commit(recorder->store, now);
 			if (error)
