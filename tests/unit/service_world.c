@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 
+#include "lib/cleanup.h"
 #include "service_world.h"
 
 #define WORLD_LIMIT 200000
@@ -79,4 +80,21 @@ void world_process(struct world *world, uint32_t pid, uint32_t uid)
 	process = record_process(pid, "serve", "/usr/bin/serve", args, path);
 	process.uid = uid;
 	assert_int_equal(process_table_add(world->processes, &process), 0);
+}
+
+void world_refuses(const void *message, size_t size, enum service_reason reason)
+{
+	CLEANUP(world_free) struct world world;
+	CLEANUP(buffer_free) struct buffer out = BUFFER_EMPTY;
+	const struct service_refused *refused;
+	struct reply *reply;
+
+	world_make(&world);
+	reply = reply_new(&world.source, 0, true);
+	assert_false(reply_ask(reply, message, size, &out));
+	assert_int_equal(out.length, sizeof(*refused));
+	refused = (const struct service_refused *)out.data;
+	assert_int_equal(refused->header.type, SERVICE_REFUSED);
+	assert_int_equal(refused->reason, reason);
+	reply_free(reply);
 }

@@ -26,4 +26,7 @@ struct wire_event world_claim(uint32_t pid, uint16_t port, uint64_t socket, uint
 /* A process with an exe, arguments and a cgroup of its own. */
 void world_process(struct world *world, uint32_t pid, uint32_t uid);
 
+/* A new server refuses this message, for this reason. */
+void world_refuses(const void *message, size_t size, enum service_reason reason);
+
 #endif

@@ -22,56 +22,39 @@ static struct port_set ports_all;
 
 static const struct service_query query_all = {.ports = &ports_all};
 
-static void ask_refused(const void *message, size_t size, enum service_reason reason)
-{
-	CLEANUP(world_free) struct world world;
-	CLEANUP(buffer_free) struct buffer out = BUFFER_EMPTY;
-	const struct service_refused *refused;
-	struct reply *reply;
-
-	world_make(&world);
-	reply = reply_new(&world.source, 0, true);
-	assert_false(reply_ask(reply, message, size, &out));
-	assert_int_equal(out.length, sizeof(*refused));
-	refused = (const struct service_refused *)out.data;
-	assert_int_equal(refused->header.type, SERVICE_REFUSED);
-	assert_int_equal(refused->reason, reason);
-	reply_free(reply);
-}
-
 static void test_ask_malformed(void **state)
 {
 	struct service_ask good, bad;
 
 	(void)state;
 	answer_ask(&query_all, &good);
-	ask_refused(&good, sizeof(good) - 8, SERVICE_MALFORMED);
-	ask_refused(&good, sizeof(good) + 8, SERVICE_MALFORMED);
-	ask_refused(&good, sizeof(struct service_header) - 1, SERVICE_MALFORMED);
-	ask_refused(&good, sizeof(struct service_header), SERVICE_MALFORMED);
+	world_refuses(&good, sizeof(good) - 8, SERVICE_MALFORMED);
+	world_refuses(&good, sizeof(good) + 8, SERVICE_MALFORMED);
+	world_refuses(&good, sizeof(struct service_header) - 1, SERVICE_MALFORMED);
+	world_refuses(&good, sizeof(struct service_header), SERVICE_MALFORMED);
 	bad = good;
 	bad.header.size = sizeof(bad) - 8;
-	ask_refused(&bad, sizeof(bad) - 8, SERVICE_MALFORMED);
+	world_refuses(&bad, sizeof(bad) - 8, SERVICE_MALFORMED);
 	bad = good;
 	bad.header.magic++;
-	ask_refused(&bad, sizeof(bad), SERVICE_MALFORMED);
+	world_refuses(&bad, sizeof(bad), SERVICE_MALFORMED);
 	bad = good;
 	bad.header.type = SERVICE_HELLO;
-	ask_refused(&bad, sizeof(bad), SERVICE_MALFORMED);
+	world_refuses(&bad, sizeof(bad), SERVICE_MALFORMED);
 	bad = good;
 	bad.header.size++;
-	ask_refused(&bad, sizeof(bad), SERVICE_MALFORMED);
+	world_refuses(&bad, sizeof(bad), SERVICE_MALFORMED);
 	bad = good;
 	bad.header.zero = 1;
-	ask_refused(&bad, sizeof(bad), SERVICE_MALFORMED);
+	world_refuses(&bad, sizeof(bad), SERVICE_MALFORMED);
 	bad = good;
 	bad.zero = 1;
-	ask_refused(&bad, sizeof(bad), SERVICE_MALFORMED);
+	world_refuses(&bad, sizeof(bad), SERVICE_MALFORMED);
 	bad = good;
 	bad.header.version++;
-	ask_refused(&bad, sizeof(bad), SERVICE_VERSION_UNKNOWN);
+	world_refuses(&bad, sizeof(bad), SERVICE_VERSION_UNKNOWN);
 	/* Of another version only the header is known. */
-	ask_refused(&bad, sizeof(bad.header), SERVICE_VERSION_UNKNOWN);
+	world_refuses(&bad, sizeof(bad.header), SERVICE_VERSION_UNKNOWN);
 }
 
 /* One message with a process and its lease, and the places where to spoil it. */

@@ -173,23 +173,6 @@ static void test_status_long_path(void **state)
 
 /* ---- what an asker takes ---- */
 
-static void ask_refused(const void *message, size_t size, enum service_reason reason)
-{
-	CLEANUP(world_free) struct world world;
-	CLEANUP(buffer_free) struct buffer out = BUFFER_EMPTY;
-	const struct service_refused *refused;
-	struct reply *reply;
-
-	world_make(&world);
-	reply = reply_new(&world.source, 0, true);
-	assert_false(reply_ask(reply, message, size, &out));
-	assert_int_equal(out.length, sizeof(*refused));
-	refused = (const struct service_refused *)out.data;
-	assert_int_equal(refused->header.type, SERVICE_REFUSED);
-	assert_int_equal(refused->reason, reason);
-	reply_free(reply);
-}
-
 static void test_ask_status_malformed(void **state)
 {
 	struct service_ask_status good, bad;
@@ -201,20 +184,20 @@ static void test_ask_status_malformed(void **state)
 	answer_ask_status(&good);
 	bad = good;
 	bad.header.version++;
-	ask_refused(&bad, sizeof(bad), SERVICE_VERSION_UNKNOWN);
+	world_refuses(&bad, sizeof(bad), SERVICE_VERSION_UNKNOWN);
 	bad = good;
 	bad.header.zero = 1;
-	ask_refused(&bad, sizeof(bad), SERVICE_MALFORMED);
+	world_refuses(&bad, sizeof(bad), SERVICE_MALFORMED);
 	bad = good;
 	bad.header.size += 8;
-	ask_refused(&bad, sizeof(bad), SERVICE_MALFORMED);
+	world_refuses(&bad, sizeof(bad), SERVICE_MALFORMED);
 	/* One question in the length of the other. */
 	answer_ask(&query, &ask);
 	ask.header.type = SERVICE_ASK_STATUS;
-	ask_refused(&ask, sizeof(ask), SERVICE_MALFORMED);
+	world_refuses(&ask, sizeof(ask), SERVICE_MALFORMED);
 	bad = good;
 	bad.header.type = SERVICE_ASK;
-	ask_refused(&bad, sizeof(bad), SERVICE_MALFORMED);
+	world_refuses(&bad, sizeof(bad), SERVICE_MALFORMED);
 }
 
 static struct service_status status_good(void)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "stream/view.h"
 
@@ -16,10 +17,7 @@
 
 int64_t history_now(void)
 {
-	struct timespec time;
-
-	clock_gettime(CLOCK_REALTIME, &time);
-	return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+	return clock_ns(CLOCK_REALTIME);
 }
 
 int history_show(void *context, const struct history_row *row)

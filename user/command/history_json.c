@@ -296,14 +296,7 @@ static void head_put(struct json *json, const struct history_row *row, struct bu
 	json->out->failed |= words->failed;
 	json_key(json, "message");
 	json_text(json, words->data, words->failed ? 0 : words->length);
-	member_object(json, "ecs");
-	member_string(json, "version", "9.4.0");
-	json_close(json, '}');
-	member_object(json, "event");
-	member_string(json, "kind", "event");
-	member_array(json, "category");
-	json_string(json, "network");
-	json_close(json, ']');
+	member_event(json, "event");
 	type_put(json, row);
 	member_string(json, "action", history_action(row));
 	if (row->kind != HISTORY_GAP)

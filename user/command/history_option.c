@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "lib/clock.h"
 #include "model/text.h"
 
 #define CONTAINER_LEAST 4
@@ -16,12 +17,8 @@
 static int set_moment(const char *argument, void *target, const char **expected)
 {
 	struct history_moment *moment = target;
-	struct timespec now;
-	int error;
+	int error = moment_parse(argument, clock_ns(CLOCK_REALTIME), &moment->moment, expected);
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	error = moment_parse(argument, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec,
-			     &moment->moment, expected);
 	if (!error)
 		moment->text = argument;
 	return error;

@@ -15,6 +15,7 @@
 #include "command/probe_option.h"
 #include "command/record_status.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "stream/recording.h"
 
@@ -186,7 +187,6 @@ static int record_start(struct record_setup *setup)
 	struct store *store;
 	bool there = !access(options->store.path, F_OK);
 	struct store_status told;
-	struct timespec now;
 	char why[512];
 	int status;
 
@@ -201,8 +201,7 @@ static int record_start(struct record_setup *setup)
 	else
 		status = record_live(setup, store);
 	store_status(store, &told);
-	clock_gettime(CLOCK_REALTIME, &now);
-	store_close(store, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec);
+	store_close(store, clock_ns(CLOCK_REALTIME));
 	if (status && !there && !told.commits)
 		database_unmake(options->store.path);
 	return status;

@@ -10,6 +10,7 @@
 #include "command/serve.h"
 #include "guard/guard.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/notify.h"
 #include "lib/signals.h"
@@ -36,17 +37,9 @@ struct live {
 	uint64_t lag_most;
 };
 
-static int64_t clock_now(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 static uint64_t monotonic(void)
 {
-	return (uint64_t)clock_now(CLOCK_MONOTONIC);
+	return (uint64_t)clock_ns(CLOCK_MONOTONIC);
 }
 
 static int live_record(void *context, void *record, size_t size)
@@ -77,7 +70,7 @@ static void live_commit(struct live *live)
 	uint64_t now = monotonic();
 
 	/* What goes wrong is said by the store, which keeps what it can. */
-	live->due = recorder_commit(live->recorder, clock_now(CLOCK_REALTIME), monotonic())
+	live->due = recorder_commit(live->recorder, clock_ns(CLOCK_REALTIME), now)
 			    ? now + RECORD_COMMIT_NS
 			    : 0;
 	live->alive_due = now + RECORD_ALIVE_NS;
@@ -92,8 +85,8 @@ static void live_reload(struct live *live)
 			    live->setup->options.store.max_age);
 		log_message("read the configuration again");
 	}
-	recorder_commit(live->recorder, clock_now(CLOCK_REALTIME), monotonic());
-	if (!store_reopen(live->store, clock_now(CLOCK_REALTIME)))
+	recorder_commit(live->recorder, clock_ns(CLOCK_REALTIME), monotonic());
+	if (!store_reopen(live->store, clock_ns(CLOCK_REALTIME)))
 		log_message("opened the database anew");
 	live_commit(live);
 	notify_ready("recording");

@@ -10,12 +10,12 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "model/filter.h"
 #include "probe/netns.h"
 #include "stream/view.h"
 
-#define NS 1000000000
 /* A portsnoop that watches answers in microseconds, or is not to be waited for. */
 #define SERVICE_PATIENCE_MS 500
 
@@ -79,14 +79,6 @@ static const struct option_entry who_options[] = {
 	       struct who_options, timeout),
 	{0},
 };
-
-static int64_t clock_ns(clockid_t clock)
-{
-	struct timespec time;
-
-	clock_gettime(clock, &time);
-	return (int64_t)time.tv_sec * NS + time.tv_nsec;
-}
 
 /* Without one the answer lacks the claimants, and is true all the same. */
 static void service_ask(struct who *who)

@@ -319,14 +319,7 @@ static void message_put(struct json *json, const struct holding *holding, struct
 
 static void constants_put(struct json *json)
 {
-	member_object(json, "ecs");
-	member_string(json, "version", "9.4.0");
-	json_close(json, '}');
-	member_object(json, "event");
-	member_string(json, "kind", "state");
-	member_array(json, "category");
-	json_string(json, "network");
-	json_close(json, ']');
+	member_event(json, "state");
 	member_array(json, "type");
 	json_string(json, "info");
 	json_close(json, ']');

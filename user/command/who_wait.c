@@ -15,6 +15,7 @@
 #include "command/who.h"
 #include "format/format.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/signals.h"
 #include "model/decode.h"
@@ -48,10 +49,7 @@ struct wait {
 
 static uint64_t now(void)
 {
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+	return (uint64_t)clock_ns(CLOCK_MONOTONIC);
 }
 
 static int wait_event(void *context, const struct event *event)

@@ -52,3 +52,15 @@ void member_array(struct json *json, const char *key)
 	json_key(json, key);
 	json_open(json, '[');
 }
+
+void member_event(struct json *json, const char *kind)
+{
+	member_object(json, "ecs");
+	member_string(json, "version", "9.4.0");
+	json_close(json, '}');
+	member_object(json, "event");
+	member_string(json, "kind", kind);
+	member_array(json, "category");
+	json_string(json, "network");
+	json_close(json, ']');
+}

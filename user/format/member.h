@@ -16,5 +16,7 @@ void member_flag(struct json *json, const char *key, bool truth); /* unless it i
 void member_time(struct json *json, const char *key, int64_t ns); /* CLOCK_REALTIME */
 void member_object(struct json *json, const char *key);		  /* to be closed */
 void member_array(struct json *json, const char *key);		  /* to be closed */
+/* "ecs", and the beginning of "event": to be closed. */
+void member_event(struct json *json, const char *kind);
 
 #endif

@@ -7,12 +7,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "lib/clock.h"
 #include "probe/lookup.h"
 
 #define SHARE 10 /* of the time at most a tenth */
 #define CREDIT_NS INT64_C(1000000000)
-
-#define NS INT64_C(1000000000)
 
 struct blocker_finder {
 	struct lookup *lookup;
@@ -24,10 +23,7 @@ struct blocker_finder {
 
 static int64_t now(void)
 {
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (int64_t)time.tv_sec * NS + time.tv_nsec;
+	return clock_ns(CLOCK_MONOTONIC);
 }
 
 struct blocker_finder *blocker_finder_new(bool processes)
@@ -89,10 +85,7 @@ static bool credit_left(struct blocker_finder *finder)
 /* When the call failed, as processes count their time. */
 static uint64_t failure_time(const struct wire_event *call)
 {
-	struct timespec boot;
-
-	clock_gettime(CLOCK_BOOTTIME, &boot);
-	return call->header.time + (uint64_t)((int64_t)boot.tv_sec * NS + boot.tv_nsec - now());
+	return call->header.time + (uint64_t)(clock_ns(CLOCK_BOOTTIME) - now());
 }
 
 /* The first process that has the socket open and was there when the call failed; NULL:

@@ -19,6 +19,7 @@
 #include <unistd.h>
 #include <uthash.h>
 
+#include "lib/clock.h"
 #include "probe/backlog.h"
 #include "probe/blocker.h"
 #include "probe/reader.h"
@@ -27,8 +28,6 @@
 /* Seconds of the highest rates measured. Twice of it can be in memory: what the
  * reader's thread has put there, and what is being worked on. */
 #define BACKLOG_BYTES (64 * 1024 * 1024)
-
-#define NS 1000000000
 
 struct user {
 	uint32_t uid;
@@ -48,23 +47,15 @@ struct session {
 	struct user *users; /* whose names were sent */
 };
 
-static int64_t now(clockid_t clock)
-{
-	struct timespec time;
-
-	clock_gettime(clock, &time);
-	return (int64_t)time.tv_sec * NS + time.tv_nsec;
-}
-
 /* Of a few tries the one with the least time between the two clocks. */
 static int64_t wall_offset(void)
 {
 	int64_t best = 0, least = INT64_MAX;
 
 	for (int i = 0; i < 5; i++) {
-		int64_t before = now(CLOCK_MONOTONIC);
-		int64_t wall = now(CLOCK_REALTIME);
-		int64_t after = now(CLOCK_MONOTONIC);
+		int64_t before = clock_ns(CLOCK_MONOTONIC);
+		int64_t wall = clock_ns(CLOCK_REALTIME);
+		int64_t after = clock_ns(CLOCK_MONOTONIC);
 
 		if (after - before < least) {
 			least = after - before;
@@ -79,7 +70,7 @@ static int session_send(struct session *session, struct wire_header *header, uin
 {
 	header->type = type;
 	header->size = size;
-	header->time = now(CLOCK_MONOTONIC);
+	header->time = clock_ns(CLOCK_MONOTONIC);
 	return session->handler(session->context, header, size);
 }
 

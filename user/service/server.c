@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 #define BACKLOG 16
@@ -49,10 +50,7 @@ struct server {
 
 static uint64_t now_ns(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	return (uint64_t)clock_ns(CLOCK_MONOTONIC);
 }
 
 static int watch(const struct server *server, int operation, int fd, uint32_t events, uint64_t tag)

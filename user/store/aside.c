@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "model/text.h"
 #include "store/database.h"
 
@@ -66,10 +67,8 @@ out:
 int database_move_aside(struct database *database, char *name, size_t size)
 {
 	char moment[TEXT_TIME + 1];
-	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	*text_time(moment, now.tv_sec * INT64_C(1000000000) + now.tv_nsec) = '\0';
+	*text_time(moment, clock_ns(CLOCK_REALTIME)) = '\0';
 	if ((size_t)snprintf(name, size, "%s" MARK "%s", database->path, moment) >= size)
 		return database_refuse(database, -ENAMETOOLONG, "%s: the name is too long",
 				       database->path);

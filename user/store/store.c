@@ -198,6 +198,19 @@ static void succeed(struct store *store, int64_t now)
 	store->full = false;
 }
 
+/* A recording's beginning in another file. Whoever deleted the one before may have deleted
+ * the lock as well. */
+static int connect_next(struct store *store, int64_t now)
+{
+	int error = database_relock(&store->database);
+
+	if (!error)
+		error = connect_store(store, true);
+	if (!error)
+		store->run.started = now;
+	return error;
+}
+
 /* The file at the path is another one, or was none of ours to begin with. */
 static int connect_anew(struct store *store, int64_t now)
 {
@@ -206,16 +219,10 @@ static int connect_anew(struct store *store, int64_t now)
 	drop(store, now);
 	store->renew = false;
 	disconnect(store);
-	/* Whoever deleted the database may have deleted the lock as well. */
-	error = database_relock(&store->database);
+	error = connect_next(store, now);
 	if (!error)
-		error = connect_store(store, true);
-	if (error)
-		return error;
-	/* It is a recording's beginning in this file. */
-	store->run.started = now;
-	store->forget_open = false;
-	return 0;
+		store->forget_open = false;
+	return error;
 }
 
 static int reconnect(struct store *store, int64_t now)
@@ -297,12 +304,7 @@ static int leave_moved(struct store *store, int64_t now)
 		return connect_anew(store, now);
 	disconnect(store);
 	begin_generation(store);
-	error = database_relock(&store->database);
-	if (!error)
-		error = connect_store(store, true);
-	if (!error)
-		store->run.started = now;
-	return error;
+	return connect_next(store, now);
 }
 
 /* Makes sure that there is a connection, and to the file at the path. */

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef PORTSNOOP_CLOCK_H
+#define PORTSNOOP_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+/* What a clock shows now, ns. */
+static inline int64_t clock_ns(clockid_t clock)
+{
+	struct timespec time;
+
+	clock_gettime(clock, &time);
+	return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+#endif
