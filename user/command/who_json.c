@@ -229,24 +229,38 @@ static void claimant_put(struct json *json, const struct who_view *view,
 	json_close(json, '}');
 }
 
+/* What the leases of one claimant may differ in. */
+static void course_put(struct json *json, const struct service_found *found)
+{
+	const struct service_lease *lease = found->lease;
+
+	if (found->last != lease) {
+		member_string(json, "claimed", NULL);
+		member_string(json, "claimed_unknown", "one_of_several");
+		return;
+	}
+	if (lease->claimed_wall)
+		member_time(json, "claimed", lease->claimed_wall);
+	if (!found->share && lease->since_wall)
+		member_time(json, "since", lease->since_wall);
+	if (trigger_name(lease->lease.trigger))
+		member_string(json, "trigger", trigger_name(lease->lease.trigger));
+}
+
 static void claim_put(struct json *json, const struct who_view *view, const struct holding *holding)
 {
 	struct who_claim claim = who_claim_find(view, holding);
+	const struct service_lease *lease = claim.found.lease;
 
-	if (claim.lease && claim.lease->claimant) {
-		claimant_put(json, view, claim.lease->claimant);
+	if (lease && lease->claimant) {
+		claimant_put(json, view, lease->claimant);
 	} else {
 		member_string(json, "claimant", NULL);
-		member_string(json, "claimant_unknown", claim.lease ? "predates" : claim.reason);
+		member_string(json, "claimant_unknown", lease ? "predates" : claim.reason);
 	}
-	if (claim.lease) {
-		if (claim.lease->claimed_wall)
-			member_time(json, "claimed", claim.lease->claimed_wall);
-		if (!claim.share && claim.lease->since_wall)
-			member_time(json, "since", claim.lease->since_wall);
-		if (trigger_name(claim.lease->lease.trigger))
-			member_string(json, "trigger", trigger_name(claim.lease->lease.trigger));
-		member_flag(json, "share", claim.share);
+	if (lease) {
+		course_put(json, &claim.found);
+		member_flag(json, "share", claim.found.share);
 	}
 	if (!view->watched)
 		return;
