@@ -136,11 +136,10 @@ static __always_inline bool port_reserved(struct net *net, u16 port)
 	return byte >> (port & 7) & 1;
 }
 
-/* What the kernel may choose from; true: the socket has a range of its own. */
-static __always_inline bool socket_pool(struct sock *sk, struct net *net, u16 *pool_low,
-					u16 *pool_high)
+/* What the kernel may choose from; adds WIRE_OWN_RANGE where the socket has its own. */
+static __always_inline void socket_pool(struct sock *sk, struct net *net, u16 *pool_low,
+					u16 *pool_high, u32 *flags)
 {
-	bool own = false;
 	u16 low, high;
 
 	compat_port_range(net, pool_low, pool_high);
@@ -149,20 +148,12 @@ static __always_inline bool socket_pool(struct sock *sk, struct net *net, u16 *p
 	 * does not count. */
 	if (*pool_low <= low && low <= *pool_high) {
 		*pool_low = low;
-		own = true;
+		*flags |= WIRE_OWN_RANGE;
 	}
 	if (*pool_low <= high && high <= *pool_high) {
 		*pool_high = high;
-		own = true;
+		*flags |= WIRE_OWN_RANGE;
 	}
-	return own;
-}
-
-static __always_inline void event_pool(struct wire_event *event, struct sock *sk, struct net *net)
-{
-	event->unprivileged = BPF_CORE_READ(net, ipv4.sysctl_ip_prot_sock);
-	if (socket_pool(sk, net, &event->pool_low, &event->pool_high))
-		event->flags |= WIRE_OWN_RANGE;
 }
 
 static __always_inline void address_local(u8 *out, u8 family, struct sock *sk)
@@ -176,14 +167,8 @@ static __always_inline void address_local(u8 *out, u8 family, struct sock *sk)
 	}
 }
 
-/* The port that belongs to it; 0: the socket has no other side, and no address is
- * written. */
-static __always_inline u16 address_remote(u8 *out, u8 family, struct sock *sk)
+static __always_inline void address_remote(u8 *out, u8 family, struct sock *sk)
 {
-	u16 port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
-
-	if (!port)
-		return 0;
 	if (family == 6) {
 		BPF_CORE_READ_INTO((struct in6_addr *)out, sk, __sk_common.skc_v6_daddr);
 	} else {
@@ -191,14 +176,21 @@ static __always_inline u16 address_remote(u8 *out, u8 family, struct sock *sk)
 
 		__builtin_memcpy(out, &v4, 4);
 	}
-	return port;
+}
+
+/* 0: it has no other side. */
+static __always_inline u16 socket_other_port(struct sock *sk)
+{
+	return bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
 }
 
 static __always_inline void event_remote(struct wire_event *event, struct sock *sk)
 {
-	event->other_port = address_remote(event->other, event->family, sk);
-	if (event->other_port)
-		event->flags |= WIRE_HAS_OTHER;
+	event->other_port = socket_other_port(sk);
+	if (!event->other_port)
+		return;
+	event->flags |= WIRE_HAS_OTHER;
+	address_remote(event->other, event->family, sk);
 }
 
 static __always_inline void event_local(struct wire_event *event, struct sock *sk)
@@ -225,7 +217,8 @@ static __always_inline void event_socket(struct wire_event *event, struct sock *
 		event->flags |= WIRE_KERNEL_SOCKET;
 	if (event->protocol == IPPROTO_MPTCP || socket_is_subflow(sk))
 		event->flags |= WIRE_MPTCP;
-	event_pool(event, sk, net);
+	event->unprivileged = BPF_CORE_READ(net, ipv4.sysctl_ip_prot_sock);
+	socket_pool(sk, net, &event->pool_low, &event->pool_high, &event->flags);
 	event_local(event, sk);
 }
 

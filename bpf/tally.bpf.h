@@ -29,6 +29,7 @@ static __always_inline void tally_key_fill(struct tally_key *key, const struct o
 {
 	struct net *net = BPF_CORE_READ(sk, __sk_common.skc_net.net);
 	u16 low, high;
+	u32 flags = 0;
 
 	key->start = owner->start;
 	key->cgroup = owner->cgroup;
@@ -39,7 +40,7 @@ static __always_inline void tally_key_fill(struct tally_key *key, const struct o
 	if (!port)
 		return;
 	key->class = port < 1024 ? TALLY_SYSTEM : port < 49152 ? TALLY_USER : TALLY_DYNAMIC;
-	socket_pool(sk, net, &low, &high);
+	socket_pool(sk, net, &low, &high, &flags);
 	if (low <= port && port <= high)
 		key->class |= TALLY_IN_POOL;
 	if (port_reserved(net, port))
@@ -51,6 +52,7 @@ static __always_inline void tally_place_fill(struct tally_place *place, const st
 					     struct sock *sk, u16 port)
 {
 	bool connects = call->trigger == WIRE_CONNECT || call->trigger == WIRE_SEND;
+	u32 flags = 0;
 
 	place->family = BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET6 ? 6 : 4;
 	place->netns = socket_netns(sk);
@@ -58,11 +60,12 @@ static __always_inline void tally_place_fill(struct tally_place *place, const st
 	if (protocol_is_tcp(place->protocol))
 		place->protocol = IPPROTO_TCP;
 	socket_pool(sk, BPF_CORE_READ(sk, __sk_common.skc_net.net), &place->pool_low,
-		    &place->pool_high);
+		    &place->pool_high, &flags);
 	if (connects && socket_is_tcp(sk)) {
 		if (port) {
 			address_local(place->local, place->family, sk);
-			place->other_port = address_remote(place->other, place->family, sk);
+			address_remote(place->other, place->family, sk);
+			place->other_port = socket_other_port(sk);
 		} else {
 			/* The source stands where tally_source() left it. */
 			u64 key = (u64)sk;
