@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "probe/tally.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+
+/* Rows at a time; more where a hash chain of the kernel's is longer. */
+#define CHUNK 256
+
+struct tally {
+	struct probe *probe;
+	size_t cpus;
+};
+
+struct tally *tally_open(enum wire_tier tier, struct probe_failure *failure)
+{
+	const struct probe_options options = {
+		.tier = tier, .ring_bytes = sysconf(_SC_PAGESIZE), .tally = true};
+	struct tally *tally = calloc(1, sizeof(*tally));
+	int error, cpus = libbpf_num_possible_cpus();
+
+	if (!tally || cpus < 0) {
+		*failure = (struct probe_failure){cpus < 0 ? cpus : -ENOMEM, "out of memory"};
+		free(tally);
+		return NULL;
+	}
+	tally->cpus = cpus;
+	tally->probe = probe_open(&options, failure);
+	if (!tally->probe) {
+		free(tally);
+		return NULL;
+	}
+	/* Without it the first datagram of an old socket would look like a claim in the
+	 * tracepoint tier. */
+	error = probe_snapshot(tally->probe);
+	if (error) {
+		failure->error = error;
+		snprintf(failure->text, sizeof(failure->text),
+			 "cannot list the sockets that are there: %s", strerror(-error));
+		tally_close(tally);
+		return NULL;
+	}
+	return tally;
+}
+
+void tally_close(struct tally *tally)
+{
+	if (!tally)
+		return;
+	probe_close(tally->probe);
+	free(tally);
+}
+
+void tally_stop(struct tally *tally)
+{
+	probe_detach(tally->probe);
+}
+
+enum wire_tier tally_tier(const struct tally *tally)
+{
+	return probe_tier(tally->probe);
+}
+
+uint64_t tally_coverage(const struct tally *tally)
+{
+	return probe_coverage(tally->probe);
+}
+
+/* A row of a map: `value` is the first of as many as there are CPUs, each rounded up to
+ * 8 bytes; of a map that is not per CPU the only one. */
+typedef int row_visitor(struct tally_reading *reading, const void *key, const void *value,
+			size_t cpus);
+
+static size_t value_bytes(const struct bpf_map *map, size_t cpus)
+{
+	size_t size = bpf_map__value_size(map);
+
+	if (bpf_map__type(map) != BPF_MAP_TYPE_PERCPU_HASH)
+		return size;
+	return (size + 7) / 8 * 8 * cpus;
+}
+
+/*
+ * A bucket of the kernel's hash at a time, so that each row that is there all the while
+ * is met once. Never -ENOSPC.
+ */
+static int map_chunk_read(const struct bpf_map *map, bool first, void *place, void *keys,
+			  void *values, uint32_t *count)
+{
+	LIBBPF_OPTS(bpf_map_batch_opts, options);
+	int error = bpf_map_lookup_batch(bpf_map__fd(map), first ? NULL : place, place, keys,
+					 values, count, &options);
+
+	return error ? -errno : 0;
+}
+
+static int map_read(const struct tally *tally, const char *name, struct tally_reading *reading,
+		    row_visitor *visit)
+{
+	const struct bpf_map *map = probe_map(tally->probe, name);
+	size_t key_size = bpf_map__key_size(map), value_size = value_bytes(map, tally->cpus);
+	CLEANUP_FREE char *keys = NULL, *values = NULL;
+	size_t room = CHUNK;
+	uint64_t place = 0; /* the kernel's: a bucket's number */
+	bool first = true, more = true;
+	int error = 0;
+
+	keys = malloc(room * key_size);
+	values = malloc(room * value_size);
+	while (more && !error) {
+		uint32_t count = room;
+
+		if (!keys || !values)
+			return -ENOMEM;
+		error = map_chunk_read(map, first, &place, keys, values, &count);
+		if (error == -ENOSPC) {
+			room *= 2;
+			free(keys);
+			free(values);
+			keys = malloc(room * key_size);
+			values = malloc(room * value_size);
+			error = 0;
+			continue;
+		}
+		if (error == -ENOENT) { /* that was the last bucket */
+			more = false;
+			error = 0;
+		}
+		first = false;
+		for (uint32_t i = 0; i < count && !error; i++)
+			error = visit(reading, keys + i * key_size, values + i * value_size,
+				      tally->cpus);
+	}
+	return error;
+}
+
+/* The array, with room for one more element. The room is a power of two, and so known by
+ * the number of elements. */
+static void *array_grow(void *array, size_t count, size_t size)
+{
+	if (count & (count - 1))
+		return array;
+	return realloc(array, (count ? count * 2 : 1) * size);
+}
+
+/* A new last element of an array of the reading, zeroed; NULL: out of memory. */
+#define ROW_ADD(array, count)                                                                      \
+	({                                                                                         \
+		__typeof__(array) grown = array_grow(array, count, sizeof(*(array)));              \
+		if (grown) {                                                                       \
+			(array) = grown;                                                           \
+			grown += (count)++;                                                        \
+			*grown = (__typeof__(*grown)){0};                                          \
+		}                                                                                  \
+		grown;                                                                             \
+	})
+
+static void counts_sum(struct tally_counts *sum, const void *value, size_t cpus)
+{
+	const struct tally_counts *each = value;
+
+	for (size_t i = 0; i < cpus; i++)
+		tally_add(sum, &each[i]);
+}
+
+static int row_add(struct tally_reading *reading, const void *key, const void *value, size_t cpus)
+{
+	struct tally_row *row = ROW_ADD(reading->rows, reading->row_count);
+
+	if (!row)
+		return -ENOMEM;
+	memcpy(&row->key, key, sizeof(row->key));
+	counts_sum(&row->counts, value, cpus);
+	return 0;
+}
+
+static int place_add(struct tally_reading *reading, const void *key, const void *value, size_t cpus)
+{
+	struct tally_place_row *row = ROW_ADD(reading->places, reading->place_count);
+
+	if (!row)
+		return -ENOMEM;
+	memcpy(&row->place, key, sizeof(row->place));
+	counts_sum(&row->counts, value, cpus);
+	return 0;
+}
+
+static int error_add(struct tally_reading *reading, const void *key, const void *value, size_t cpus)
+{
+	struct tally_error_row *row = ROW_ADD(reading->errors, reading->error_count);
+	const uint64_t *each = value;
+
+	if (!row)
+		return -ENOMEM;
+	memcpy(&row->error, key, sizeof(row->error));
+	for (size_t i = 0; i < cpus; i++)
+		row->count += each[i];
+	return 0;
+}
+
+static int process_add(struct tally_reading *reading, const void *key, const void *value,
+		       size_t cpus)
+{
+	struct tally_process_row *row = ROW_ADD(reading->processes, reading->process_count);
+	const struct tally_process *process = key;
+	const struct tally_name *name = value;
+
+	(void)cpus;
+	if (!row)
+		return -ENOMEM;
+	row->start = process->start;
+	row->pid = process->pid;
+	memcpy(row->comm, name->comm, strnlen(name->comm, sizeof(name->comm)));
+	return 0;
+}
+
+/* From the components of the kernel, the last one first. NULL with errno ENODATA: it is
+ * not whole. */
+static char *path_make(const struct tally_path *path)
+{
+	size_t length = path->length, used = 0;
+	char *text;
+
+	if (path->flags || length > sizeof(path->path) ||
+	    (length && path->path[length - 1] != '\0')) {
+		errno = ENODATA;
+		return NULL;
+	}
+	text = malloc(length + 2);
+	if (!text)
+		return NULL;
+	while (length) {
+		size_t start = length - 1;
+
+		while (start && path->path[start - 1] != '\0')
+			start--;
+		text[used++] = '/';
+		memcpy(text + used, path->path + start, length - start - 1);
+		used += length - start - 1;
+		length = start;
+	}
+	if (!used)
+		text[used++] = '/';
+	text[used] = '\0';
+	return text;
+}
+
+static int cgroup_add(struct tally_reading *reading, const void *key, const void *value,
+		      size_t cpus)
+{
+	struct tally_cgroup_row *row = ROW_ADD(reading->cgroups, reading->cgroup_count);
+
+	(void)cpus;
+	if (!row)
+		return -ENOMEM;
+	memcpy(&row->id, key, sizeof(row->id));
+	row->path = path_make(value);
+	return row->path || errno == ENODATA ? 0 : -ENOMEM;
+}
+
+static int rest_read(const struct tally *tally, struct tally_reading *reading)
+{
+	const struct bpf_map *map = probe_map(tally->probe, "tally_overflow");
+	CLEANUP_FREE struct tally_counts *each = calloc(tally->cpus, sizeof(*each));
+
+	if (!each)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < TALLY_RESTS; i++) {
+		if (bpf_map_lookup_elem(bpf_map__fd(map), &i, each))
+			return -errno;
+		counts_sum(&reading->rest[i], each, tally->cpus);
+	}
+	return 0;
+}
+
+static int process_compare(const void *left, const void *right)
+{
+	const struct tally_process_row *a = left, *b = right;
+
+	if (a->pid != b->pid)
+		return a->pid < b->pid ? -1 : 1;
+	return (a->start > b->start) - (a->start < b->start);
+}
+
+static int cgroup_compare(const void *left, const void *right)
+{
+	const struct tally_cgroup_row *a = left, *b = right;
+
+	return (a->id > b->id) - (a->id < b->id);
+}
+
+static int maps_read(struct tally *tally, struct tally_reading *reading)
+{
+	int error = map_read(tally, "tally_claims", reading, row_add);
+
+	if (!error)
+		error = map_read(tally, "tally_places", reading, place_add);
+	if (!error)
+		error = map_read(tally, "tally_errors", reading, error_add);
+	if (!error)
+		error = rest_read(tally, reading);
+	/* Behind the rows: each of them finds its name. */
+	if (!error)
+		error = map_read(tally, "tally_names", reading, process_add);
+	if (!error)
+		error = map_read(tally, "tally_cgroups", reading, cgroup_add);
+	return error;
+}
+
+int tally_read(struct tally *tally, struct tally_reading *reading)
+{
+	struct tally_reading fresh = {
+		.time = clock_ns(CLOCK_MONOTONIC),
+		.wall = clock_ns(CLOCK_REALTIME),
+		.skipped = probe_skipped(tally->probe),
+		.estimated = tally_tier(tally) == WIRE_TIER_TRACEPOINT,
+	};
+	struct cpu_counters totals;
+	int error = maps_read(tally, &fresh);
+
+	if (error) {
+		tally_reading_free(&fresh);
+		return error;
+	}
+	probe_totals(tally->probe, &totals);
+	fresh.untracked = totals.untracked;
+	if (fresh.process_count)
+		qsort(fresh.processes, fresh.process_count, sizeof(*fresh.processes),
+		      process_compare);
+	if (fresh.cgroup_count)
+		qsort(fresh.cgroups, fresh.cgroup_count, sizeof(*fresh.cgroups), cgroup_compare);
+	*reading = fresh;
+	return 0;
+}
