@@ -80,13 +80,13 @@ static void counts_grow(struct made *made)
 	uint64_t more;
 
 	/* A connect of a socket that was bound claims nothing. */
-	if (made->row.key.origin != WIRE_ORIGIN_NONE) {
+	if (made->row.key.origin != WIRE_ORIGIN_NONE)
 		counts->claims += draw(50);
-		for (unsigned int i = 0; i < ERRNOS; i++) {
-			more = chance(30) ? draw(5) : 0;
+	for (unsigned int i = 0; i < ERRNOS; i++) {
+		more = chance(30) ? draw(5) : 0;
+		made->errors[0][i] += more;
+		if (made->row.key.origin != WIRE_ORIGIN_NONE)
 			counts->failures += more;
-			made->errors[0][i] += more;
-		}
 	}
 	for (unsigned int i = 0; i < ERRNOS; i++) {
 		more = chance(20) ? draw(5) : 0;
@@ -304,7 +304,7 @@ static struct rate_counts model_sum(const struct world *world, enum rate_by by, 
 }
 
 static uint64_t model_errors(const struct world *world, enum rate_by by, const char *wanted,
-			     uint32_t error, uint32_t outcome)
+			     uint32_t error, enum rate_of of)
 {
 	uint64_t sum = 0;
 	char text[256];
@@ -315,9 +315,13 @@ static uint64_t model_errors(const struct world *world, enum rate_by by, const c
 		if (by == RATE_DESTINATION && made->row.key.origin != WIRE_ORIGIN_KERNEL)
 			continue;
 		group_text(text, sizeof(text), by, made);
+		/* Without a claim it is a call's. */
+		if (of != RATE_OF_CONNECTION &&
+		    (of == RATE_OF_CALL) != (made->row.key.origin == WIRE_ORIGIN_NONE))
+			continue;
 		for (unsigned int j = 0; j < ERRNOS; j++)
 			if ((!wanted || !strcmp(text, wanted)) && errnos[j] == error)
-				sum += made->errors[outcome][j];
+				sum += made->errors[of == RATE_OF_CONNECTION][j];
 	}
 	return sum;
 }
@@ -352,12 +356,12 @@ static void errors_agree(const struct world *world, enum rate_by by, const char 
 		const struct rate_error *error = &errors->list[i];
 
 		assert_int_equal(error->now,
-				 model_errors(world, by, wanted, error->error, error->outcome));
+				 model_errors(world, by, wanted, error->error, error->of));
 		listed += error->now;
 	}
 	for (unsigned int i = 0; i < ERRNOS; i++)
-		made += model_errors(world, by, wanted, errnos[i], 0) +
-			model_errors(world, by, wanted, errnos[i], 1);
+		for (enum rate_of of = RATE_OF_CLAIM; of <= RATE_OF_CALL; of++)
+			made += model_errors(world, by, wanted, errnos[i], of);
 	assert_int_equal(listed, made);
 }
 

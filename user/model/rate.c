@@ -208,18 +208,20 @@ static struct entry *entry_of_key(struct rate *rate, const struct tally_reading 
 {
 	struct rate_subject subject = {0};
 	struct entry *entry;
-	const char *comm;
+	const char *comm = NULL;
 
 	if (rate->by == RATE_UNIT || rate->by == RATE_CONTAINER)
 		return entry_of_cgroup(rate, reading, key->cgroup);
 	subject_of_key(&subject, rate->by, key);
 	entry = entry_get(rate, &subject);
-	if (!entry || entry->described || rate->by != RATE_PROCESS)
+	if (!entry || rate->by != RATE_PROCESS)
 		return entry;
-	comm = tally_comm(reading, key->start, key->pid);
+	if (!*entry->group.comm)
+		comm = tally_comm(reading, key->start, key->pid);
 	if (comm)
 		memcpy(entry->group.comm, comm, strnlen(comm, sizeof(entry->group.comm) - 1));
-	container_of_cgroup(reading, key->cgroup, &entry->group.container);
+	if (!entry->described)
+		container_of_cgroup(reading, key->cgroup, &entry->group.container);
 	return entry;
 }
 
@@ -331,6 +333,9 @@ static int error_rows_take(struct rate *rate, const struct tally_reading *readin
 		entry = entry_of_key(rate, reading, key);
 		if (!entry || rate_errors_take(&entry->group.errors, row))
 			return -ENOMEM;
+		/* It may be the only thing that is known of the key. */
+		entry_describe(entry, key);
+		entry->group.live |= !row->last;
 	}
 	return 0;
 }

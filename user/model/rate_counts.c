@@ -94,11 +94,13 @@ void rate_errors_begin(struct rate_errors *errors)
 
 int rate_errors_take(struct rate_errors *errors, const struct tally_error_row *row)
 {
+	const enum rate_of of = row->error.outcome			    ? RATE_OF_CONNECTION
+				: row->error.key.origin == WIRE_ORIGIN_NONE ? RATE_OF_CALL
+									    : RATE_OF_CLAIM;
 	struct rate_error *error = NULL, *grown;
 
 	for (size_t i = 0; i < errors->count && !error; i++)
-		if (errors->list[i].error == row->error.error &&
-		    errors->list[i].outcome == row->error.outcome)
+		if (errors->list[i].error == row->error.error && errors->list[i].of == of)
 			error = &errors->list[i];
 	if (!error) {
 		grown = reallocarray(errors->list, errors->count + 1, sizeof(*grown));
@@ -106,8 +108,7 @@ int rate_errors_take(struct rate_errors *errors, const struct tally_error_row *r
 			return -ENOMEM;
 		errors->list = grown;
 		error = &grown[errors->count++];
-		*error = (struct rate_error){.error = row->error.error,
-					     .outcome = row->error.outcome};
+		*error = (struct rate_error){.error = row->error.error, .of = of};
 	}
 	error->now += row->count;
 	if (row->last)
@@ -120,7 +121,7 @@ uint64_t rate_error_interval(const struct rate_error *error)
 	return difference(error->now, error->before);
 }
 
-uint64_t rate_unlisted(const struct rate_errors *errors, uint64_t failures, uint32_t outcome,
+uint64_t rate_unlisted(const struct rate_errors *errors, uint64_t failures, enum rate_of of,
 		       bool interval)
 {
 	uint64_t listed = 0;
@@ -128,7 +129,7 @@ uint64_t rate_unlisted(const struct rate_errors *errors, uint64_t failures, uint
 	for (size_t i = 0; i < errors->count; i++) {
 		const struct rate_error *error = &errors->list[i];
 
-		if (error->outcome == outcome)
+		if (error->of == of)
 			listed += interval ? rate_error_interval(error) : error->now;
 	}
 	return difference(failures, listed);

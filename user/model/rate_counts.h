@@ -22,9 +22,16 @@ struct rate_sum {
 	struct rate_counts before;
 };
 
+/* What failed. */
+enum rate_of {
+	RATE_OF_CLAIM,
+	RATE_OF_CONNECTION,
+	RATE_OF_CALL, /* would have claimed nothing; counted by errno alone, in no `failures` */
+};
+
 struct rate_error {
-	uint32_t error;	  /* errno; 0: aborted by the process itself */
-	uint32_t outcome; /* 1: of a connection, else of a claim */
+	uint32_t error; /* errno; 0: aborted by the process itself */
+	uint32_t of;	/* enum rate_of */
 	uint64_t now;
 	uint64_t before;
 	uint64_t gone; /* of rows that are gone */
@@ -44,9 +51,8 @@ uint64_t rate_attempts(const struct rate_counts *counts); /* or failed */
 uint64_t rate_open(const struct rate_counts *counts);
 uint64_t rate_lingering(const struct rate_counts *counts);
 
-/* Of the claims that failed (`outcome` 0) or the connections (1), those whose errno is
- * not in the list. */
-uint64_t rate_unlisted(const struct rate_errors *errors, uint64_t failures, uint32_t outcome,
+/* Of so many failures those whose errno is not in the list. */
+uint64_t rate_unlisted(const struct rate_errors *errors, uint64_t failures, enum rate_of of,
 		       bool interval);
 
 /* `origin` is WIRE_ORIGIN_NONE where it is not known. */
