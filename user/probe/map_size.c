@@ -41,6 +41,22 @@ static bool kernel_has_map_allocator(const struct btf *kernel)
 	return btf__find_by_name_kind(kernel, "bpf_mem_alloc", BTF_KIND_STRUCT) > 0;
 }
 
+/*
+ * A map that has a value a CPU: so many entries that it takes no more than this when it is
+ * full. On up to 32 CPUs that is all of CONFIG_TALLY_ROWS; 4096 of them on 128. Where a
+ * map takes its memory at once, 4096 and 1024.
+ */
+#define PER_CPU_BYTES (32u << 20)
+#define PER_CPU_BYTES_PREALLOCATED (8u << 20)
+
+static void map_fit(struct bpf_map *map, uint32_t bytes, size_t cpus)
+{
+	uint32_t most = bytes / ((bpf_map__value_size(map) + 7) / 8 * 8 * cpus);
+
+	if (bpf_map__max_entries(map) > most)
+		bpf_map__set_max_entries(map, most ? most : 1);
+}
+
 static bool map_used(enum map_use use, const struct map_need *need)
 {
 	switch (use) {
@@ -76,6 +92,9 @@ void maps_size(struct bpf_object *object, const struct map_need *need)
 			bpf_map__set_map_flags(map, BPF_F_NO_PREALLOC);
 		else if (size->may_grow)
 			bpf_map__set_max_entries(map, size->preallocated);
+		if (bpf_map__type(map) == BPF_MAP_TYPE_PERCPU_HASH)
+			map_fit(map, grows ? PER_CPU_BYTES : PER_CPU_BYTES_PREALLOCATED,
+				need->cpus);
 		if (!map_used(size->use, need))
 			bpf_map__set_max_entries(map, 1);
 	}

@@ -10,40 +10,62 @@
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "probe/tally_end.h"
 
 /* Rows at a time; more where a hash chain of the kernel's is longer. */
 #define CHUNK 256
 
 struct tally {
 	struct probe *probe;
+	struct tally_ends *ends;
 	size_t cpus;
 };
 
-struct tally *tally_open(enum wire_tier tier, struct probe_failure *failure)
+static int tally_fail(struct probe_failure *failure, int error, const char *what)
+{
+	failure->error = error;
+	snprintf(failure->text, sizeof(failure->text), "%s: %s", what, strerror(-error));
+	return error;
+}
+
+static int tally_begin(struct tally *tally, enum wire_tier tier, struct probe_failure *failure)
 {
 	const struct probe_options options = {
 		.tier = tier, .ring_bytes = sysconf(_SC_PAGESIZE), .tally = true};
-	struct tally *tally = calloc(1, sizeof(*tally));
+	struct tally_maps maps;
 	int error, cpus = libbpf_num_possible_cpus();
 
-	if (!tally || cpus < 0) {
-		*failure = (struct probe_failure){cpus < 0 ? cpus : -ENOMEM, "out of memory"};
-		free(tally);
-		return NULL;
-	}
+	if (cpus < 0)
+		return tally_fail(failure, cpus, "cannot count the CPUs: is /sys mounted?");
 	tally->cpus = cpus;
 	tally->probe = probe_open(&options, failure);
-	if (!tally->probe) {
-		free(tally);
-		return NULL;
-	}
+	if (!tally->probe)
+		return failure->error;
+	maps = (struct tally_maps){
+		.claims = probe_map(tally->probe, "tally_claims"),
+		.places = probe_map(tally->probe, "tally_places"),
+		.errors = probe_map(tally->probe, "tally_errors"),
+		.names = probe_map(tally->probe, "tally_names"),
+		.cgroups = probe_map(tally->probe, "tally_cgroups"),
+	};
+	tally->ends = tally_ends_new(&maps);
+	if (!tally->ends)
+		return tally_fail(failure, -ENOMEM, "cannot count");
 	/* Without it the first datagram of an old socket would look like a claim in the
 	 * tracepoint tier. */
 	error = probe_snapshot(tally->probe);
-	if (error) {
-		failure->error = error;
-		snprintf(failure->text, sizeof(failure->text),
-			 "cannot list the sockets that are there: %s", strerror(-error));
+	return error ? tally_fail(failure, error, "cannot list the sockets that are there") : 0;
+}
+
+struct tally *tally_open(enum wire_tier tier, struct probe_failure *failure)
+{
+	struct tally *tally = calloc(1, sizeof(*tally));
+
+	if (!tally) {
+		tally_fail(failure, -ENOMEM, "cannot count");
+		return NULL;
+	}
+	if (tally_begin(tally, tier, failure)) {
 		tally_close(tally);
 		return NULL;
 	}
@@ -55,6 +77,7 @@ void tally_close(struct tally *tally)
 	if (!tally)
 		return;
 	probe_close(tally->probe);
+	tally_ends_free(tally->ends);
 	free(tally);
 }
 
@@ -280,22 +303,6 @@ static int rest_read(const struct tally *tally, struct tally_reading *reading)
 	return 0;
 }
 
-static int process_compare(const void *left, const void *right)
-{
-	const struct tally_process_row *a = left, *b = right;
-
-	if (a->pid != b->pid)
-		return a->pid < b->pid ? -1 : 1;
-	return (a->start > b->start) - (a->start < b->start);
-}
-
-static int cgroup_compare(const void *left, const void *right)
-{
-	const struct tally_cgroup_row *a = left, *b = right;
-
-	return (a->id > b->id) - (a->id < b->id);
-}
-
 static int maps_read(struct tally *tally, struct tally_reading *reading)
 {
 	int error = map_read(tally, "tally_claims", reading, row_add);
@@ -331,11 +338,8 @@ int tally_read(struct tally *tally, struct tally_reading *reading)
 	}
 	probe_totals(tally->probe, &totals);
 	fresh.untracked = totals.untracked;
-	if (fresh.process_count)
-		qsort(fresh.processes, fresh.process_count, sizeof(*fresh.processes),
-		      process_compare);
-	if (fresh.cgroup_count)
-		qsort(fresh.cgroups, fresh.cgroup_count, sizeof(*fresh.cgroups), cgroup_compare);
+	tally_reading_sort(&fresh);
+	tally_ends_find(tally->ends, &fresh);
 	*reading = fresh;
 	return 0;
 }
