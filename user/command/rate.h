@@ -45,7 +45,7 @@ void rate_error_name(struct buffer *out, const struct rate_error *error);
 /* Why the numbers are not the whole truth. */
 struct rate_gap {
 	const char *reason; /* one word */
-	const char *text;   /* for people, to stand behind the count */
+	const char *text;   /* for people, to stand before the count */
 	uint64_t count;	    /* UINT64_MAX: unknown */
 };
 #define RATE_GAPS 6

@@ -321,6 +321,34 @@ static void subject_put(struct json *json, const struct rate_view *view,
 	}
 }
 
+/* What there is no one value of in a row. */
+static void mixed_put(struct json *json, const struct rate_group *group, enum rate_by by)
+{
+	static const struct {
+		enum rate_mixed bit;
+		const char *name;
+		enum rate_by by; /* that would have shown it */
+	} names[] = {
+		{RATE_MIXED_CGROUP, "cgroup", RATE_PROCESS},
+		{RATE_MIXED_USER, "user", RATE_PROCESS},
+		{RATE_MIXED_SOURCE, "source", RATE_DESTINATION},
+		{RATE_MIXED_POOL, "pool", RATE_DESTINATION},
+		{RATE_MIXED_NETNS, "netns", RATE_DESTINATION},
+	};
+	bool some = false;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		if (!(group->mixed & names[i].bit) || by != names[i].by)
+			continue;
+		if (!some)
+			member_array(json, "several");
+		json_string(json, names[i].name);
+		some = true;
+	}
+	if (some)
+		json_close(json, ']');
+}
+
 /* ---- the record ---- */
 
 static void rows_put(struct json *json, const struct rate_view *view)
@@ -338,6 +366,7 @@ static void rows_put(struct json *json, const struct rate_view *view)
 		json_key(json, "name");
 		json_text(json, name.data, name.length);
 		subject_put(json, view, group);
+		mixed_put(json, group, result->by);
 		sum_put(json, view, &group->sum);
 		if (result->by != RATE_DESTINATION)
 			errors_put(json, &group->errors, &group->sum);

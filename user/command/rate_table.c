@@ -40,12 +40,12 @@ static const struct {
 	unsigned int spared; /* where there is no room for all, the greatest goes first; 0: stays */
 	bool right;
 } columns[COLUMNS] = {
-	[NAME] = {"", 16, 60, 0, false},	[KERNEL] = {"KERNEL/s", 8, 8, 0, true},
+	[NAME] = {"", 19, 60, 0, false},	[KERNEL] = {"KERNEL/s", 8, 8, 0, true},
 	[REQUESTED] = {"REQ/s", 7, 7, 3, true}, [FAILS] = {"FAIL/s", 7, 7, 0, true},
 	[FAILED] = {"FAILED", 7, 7, 7, true},	[RELEASED] = {"REL/s", 7, 7, 5, true},
 	[TIME_WAITS] = {"TW/s", 7, 7, 4, true}, [HELD] = {"HELD", 7, 7, 1, true},
 	[TOTAL] = {"TOTAL", 8, 8, 0, true},	[HISTORY] = {"HISTORY", 10, RATE_HISTORY, 2, false},
-	[ERRORS] = {"ERROR", 13, 22, 6, false},
+	[ERRORS] = {"ERROR", 16, 22, 6, false},
 };
 
 static const char *const headings[RATE_BYS] = {
@@ -101,6 +101,12 @@ static unsigned int names_width(struct table *table)
 	return table->view->width && width > columns[NAME].most ? columns[NAME].most : width;
 }
 
+/* By destination there is nothing to be said in it. */
+static bool column_is_empty(const struct table *table, unsigned int column)
+{
+	return table->view->result.by == RATE_DESTINATION && column == REQUESTED;
+}
+
 /* What is left goes to the names, then to the history, then to the errors. */
 static void widths_fit(struct table *table)
 {
@@ -109,7 +115,7 @@ static void widths_fit(struct table *table)
 	const unsigned int most[] = {names, columns[HISTORY].most, columns[ERRORS].most};
 
 	for (unsigned int i = 0; i < COLUMNS; i++)
-		table->widths[i] = columns[i].least;
+		table->widths[i] = column_is_empty(table, i) ? 0 : columns[i].least;
 	for (unsigned int spared = COLUMNS; width && spared; spared--)
 		for (unsigned int i = 0; i < COLUMNS && widths_total(table) > width; i++)
 			if (columns[i].spared == spared)
@@ -323,33 +329,39 @@ static void duration_put(struct buffer *out, uint64_t ns)
 static void title_put(struct table *table)
 {
 	const struct rate_view *view = table->view;
+	const enum rate_by by = view->result.by;
 
 	buffer_reset(&table->name);
 	clock_put(&table->name, view->wall);
-	buffer_printf(&table->name, "  claims on ports by %s%s, ", rate_by_name(view->result.by),
-		      view->result.by == RATE_DESTINATION ? " (only ports that the kernel chose)"
-							  : "");
+	buffer_printf(&table->name, "  claims by %s%s, ", rate_by_name(by),
+		      by == RATE_DESTINATION ? ", kernel-chosen only" : "");
 	duration_put(&table->name, view->result.interval);
 	if (!view->once) {
 		buffer_text(&table->name, " of ");
 		duration_put(&table->name, view->result.since);
 	}
-	buffer_printf(&table->name, "  [%s]", tier_name(view->tier));
+	buffer_printf(&table->name, "  %s", tier_name(view->tier));
 	words_put(table, NULL);
+}
+
+/* In the tracepoint tier TIME_WAIT is inferred, and its end is not seen. */
+static const char *heading_of(const struct table *table, unsigned int column)
+{
+	if (column == NAME)
+		return headings[table->view->result.by];
+	if (column == TIME_WAITS && table->view->estimated)
+		return "~TW/s";
+	if (column == HELD && table->view->estimated)
+		return "OPEN";
+	return columns[column].heading;
 }
 
 static void headings_put(struct table *table)
 {
 	color_begin(table, COLOR_BOLD);
 	for (unsigned int i = 0; i < COLUMNS; i++) {
-		const char *heading = i == NAME ? headings[table->view->result.by]
-						: columns[i].heading;
+		const char *heading = heading_of(table, i);
 
-		/* Its end is not seen in this tier, and its start is inferred. */
-		if (i == TIME_WAITS && table->view->estimated)
-			heading = "~TW/s";
-		if (i == HELD && table->view->estimated)
-			heading = "OPEN";
 		if (!table->widths[i])
 			continue;
 		if (i)
@@ -411,7 +423,7 @@ static void failures_put(struct table *table)
 static bool columns_left_out(const struct table *table)
 {
 	for (unsigned int i = 0; i < COLUMNS; i++)
-		if (!table->widths[i])
+		if (!table->widths[i] && !column_is_empty(table, i))
 			return true;
 	return false;
 }
@@ -424,24 +436,24 @@ static void notes_put(struct table *table)
 
 	for (unsigned int i = 0; i < count; i++) {
 		buffer_reset(&table->name);
-		if (gaps[i].count != UINT64_MAX)
-			buffer_printf(&table->name, "%" PRIu64 " ", gaps[i].count);
 		buffer_text(&table->name, gaps[i].text);
+		if (gaps[i].count != UINT64_MAX)
+			buffer_printf(&table->name, ": %" PRIu64, gaps[i].count);
 		words_put(table, COLOR_WARNING);
 	}
 	if (table->view->estimated) {
 		buffer_reset(&table->name);
-		buffer_text(&table->name, "~TW/s is an estimate; OPEN is without TIME_WAIT, whose "
-					  "end this tier does not see");
+		buffer_text(&table->name, "~TW/s: inferred. OPEN: without TIME_WAIT, whose end "
+					  "this tier does not see");
 		words_put(table, COLOR_DIM);
 	}
 	if (!columns_left_out(table))
 		return;
 	buffer_reset(&table->name);
 	for (unsigned int i = 0; i < COLUMNS; i++) {
-		if (table->widths[i])
+		if (table->widths[i] || column_is_empty(table, i))
 			continue;
-		buffer_printf(&table->name, "%s%s", before, columns[i].heading);
+		buffer_printf(&table->name, "%s%s", before, heading_of(table, i));
 		before = ", ";
 	}
 	words_put(table, COLOR_DIM);

@@ -247,18 +247,19 @@ unsigned int rate_gaps(const struct rate_view *view, struct rate_gap gaps[RATE_G
 	const struct tally_counts *rest = view->rest;
 	const bool unknown = view->skipped == UINT64_MAX;
 	const struct rate_gap all[] = {
-		{"overflow", "attempts found no room in the tally: counted in the total, in no row",
+		{"overflow",
+		 "attempts that found no room in the tally, counted in the total but in no row",
 		 rate_attempts(&view->result.overflow.now)},
 		{"errors", "failures whose errno found no room in the tally",
 		 rest[TALLY_REST_ERRORS].failures + rest[TALLY_REST_ERRORS].connect_failures +
 			 rest[TALLY_REST_ERRORS].claims},
-		{"names", "names or cgroups found no room in the tally",
+		{"names", "names and cgroups that found no room in the tally",
 		 rest[TALLY_REST_NAMES].claims},
-		{"untracked", "calls or sockets found no room in the kernel: not counted",
+		{"untracked", "calls and sockets that found no room in the kernel, not counted",
 		 view->untracked},
 		{unknown ? "skipped_unknown" : "skipped",
 		 unknown ? "this kernel does not tell how many runs of the hooks it left out"
-			 : "runs of the hooks were left out by the kernel: not counted",
+			 : "runs of the hooks that the kernel left out, not counted",
 		 view->skipped},
 	};
 	unsigned int count = 0;
