@@ -157,11 +157,11 @@ golden: build/san/portsnoop build/manual/portsnoop.8 ## compare the output for r
 	@tools/run-tests.sh golden
 
 .PHONY: live
-live: build/portsnoop build/live/factory ## sudo make live: trace real claims of every kind
+live: build/portsnoop build/live/factory build/live/tally_reader ## sudo make live: trace real claims of every kind
 	@tools/run-tests.sh live
 
 .PHONY: vm
-vm: build/portsnoop-static $(if $(shell command -v $(arm64_CC)),build/arm64/portsnoop) ## boot real kernels, run the live suite in each (KERNEL=6.12 TIER=kprobe: one cell)
+vm: build/portsnoop-static build/live/tally_reader $(if $(shell command -v $(arm64_CC)),build/arm64/portsnoop) ## boot real kernels, run the live suite in each (KERNEL=6.12 TIER=kprobe: one cell)
 	@tests/vm/run.py $(if $(KERNEL)$(TIER),,--table README.md)
 
 .PHONY: fuzz
@@ -220,7 +220,8 @@ help: ## list the jobs
 
 # Every program that the suites run.
 .PHONY: suites
-suites: all static manual build/san/portsnoop $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS) build/live/factory
+suites: all static manual build/san/portsnoop $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS) build/live/factory \
+	build/live/tally_reader
 
 # ---- how ----
 
@@ -288,6 +289,7 @@ $(eval $(call program,build/portsnoop-static,static,$(USER)))
 $(eval $(call program,build/san/portsnoop,san,$(USER)))
 $(eval $(call program,build/arm64/portsnoop,arm64,$(USER)))
 $(eval $(call program,build/live/factory,live,$(FACTORY)))
+$(eval $(call program,build/live/tally_reader,static,tests/live/tally_reader.c $(LIBRARY)))
 $(eval $(call program,build/manual/generate,program,$(MANUAL) $(LIBRARY)))
 $(foreach test,$(UNIT),$(eval $(call program,$(test:tests/%.c=build/%),san,\
 	$(test) $(UNIT_SHARED) $(filter-out %/main.c,$(MANUAL)) $(LIBRARY),-lcmocka)))

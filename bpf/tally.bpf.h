@@ -23,6 +23,14 @@ static __always_inline struct tally_counts *tally_rest(u32 which)
 	return bpf_map_lookup_elem(&tally_overflow, &which);
 }
 
+/* For a claim that leaves the choice to the kernel. A bind() to an address that is not of
+ * this machine fails with EADDRNOTAVAIL, whatever ports there are. */
+static __always_inline bool call_exhausted(const struct call *call)
+{
+	return call->error == EADDRINUSE || call->error == EAGAIN ||
+	       (call->error == EADDRNOTAVAIL && call->trigger != WIRE_BIND);
+}
+
 /* What a call is counted under. `port`: of the socket, or asked for in vain; 0: none. */
 static __always_inline void tally_key_fill(struct tally_key *key, const struct owner *owner,
 					   struct sock *sk, u16 port)
@@ -47,7 +55,7 @@ static __always_inline void tally_key_fill(struct tally_key *key, const struct o
 		key->class |= TALLY_RESERVED;
 }
 
-/* Of a port that the kernel chose, or found none. */
+/* Of a port that the kernel chose, or of its finding none. */
 static __always_inline void tally_place_fill(struct tally_place *place, const struct call *call,
 					     struct sock *sk, u16 port)
 {
@@ -307,7 +315,7 @@ static __noinline int tally_call(const struct call *call, const struct owner *ow
 			socket.flags |= TALLY_ROW_REST;
 			row = tally_rest(TALLY_REST_CLAIMS);
 		}
-		if (origin == WIRE_ORIGIN_KERNEL) {
+		if (origin == WIRE_ORIGIN_KERNEL && (port || call_exhausted(call))) {
 			socket.flags |= TALLY_HAS_PLACE;
 			socket.place.trigger = socket.key.trigger;
 			tally_place_fill(&socket.place, call, sk, port);

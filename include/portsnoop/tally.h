@@ -57,7 +57,8 @@ struct tally_counts {
 };
 
 /* Between which addresses the kernel's own choice is made: for a TCP connect the pool is
- * one for each of these; a bind to 0 and datagrams have no other side. */
+ * one for each of these; a bind to 0 and datagrams have no other side. Its failures are
+ * those for want of a port, no others. */
 struct tally_place {
 	wire_u32 netns;
 	wire_u16 protocol;
