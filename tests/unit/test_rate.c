@@ -314,6 +314,10 @@ static uint64_t model_errors(const struct world *world, enum rate_by by, const c
 
 		if (by == RATE_DESTINATION && made->row.key.origin != WIRE_ORIGIN_KERNEL)
 			continue;
+		/* An address that is not ours, and no want of ports. */
+		if (by == RATE_DESTINATION && of == RATE_OF_CLAIM && error == 99 &&
+		    made->row.key.trigger == WIRE_BIND)
+			continue;
 		group_text(text, sizeof(text), by, made);
 		/* Without a claim it is a call's. */
 		if (of != RATE_OF_CONNECTION &&

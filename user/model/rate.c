@@ -315,6 +315,15 @@ static int places_take(struct rate *rate, const struct tally_reading *reading)
 	return 0;
 }
 
+/* A claim counted by its place: not one that failed for another reason than want of a port. */
+static bool error_is_of_place(const struct tally_error *error)
+{
+	if (error->key.origin != WIRE_ORIGIN_KERNEL)
+		return false;
+	return error->outcome || error->error == EADDRINUSE || error->error == EAGAIN ||
+	       (error->error == EADDRNOTAVAIL && error->key.trigger != WIRE_BIND);
+}
+
 static int error_rows_take(struct rate *rate, const struct tally_reading *reading)
 {
 	const bool places = rate->by == RATE_DESTINATION;
@@ -324,7 +333,7 @@ static int error_rows_take(struct rate *rate, const struct tally_reading *readin
 		const struct tally_key *key = &row->error.key;
 		struct entry *entry;
 
-		if (places && key->origin != WIRE_ORIGIN_KERNEL)
+		if (places && !error_is_of_place(&row->error))
 			continue;
 		if (rate_errors_take(&rate->errors, row))
 			return -ENOMEM;
