@@ -19,10 +19,10 @@ int BPF_PROG(set_state, struct sock *sk, int from, int to)
 	}
 	if (to != STATE_ESTABLISHED && to != STATE_CLOSE)
 		return 0;
-	if (config.tally && from == STATE_SYN_SENT && to == STATE_CLOSE) {
+	if (config.tally) {
 		noted = call_current();
-		if (noted && noted->sk == key && noted->picking && !noted->emitted)
-			tally_source(sk);
+		if (noted)
+			tally_source(sk, noted, from, to);
 	}
 	lease = bpf_map_lookup_elem(&sockets, &key);
 	if (!lease)

@@ -264,11 +264,14 @@ static __always_inline void tally_linger_end(void *bucket)
 
 /* A connect that found no port takes back the source address that it had chosen, before
  * anybody sees it return. */
-static __noinline int tally_source(struct sock *sk)
+static __noinline int tally_source(struct sock *sk, const struct call *call, int from, int to)
 {
 	u64 key = (u64)sk;
 	struct tally_socket *known, socket = {.flags = TALLY_SOURCE};
 
+	if (from != STATE_SYN_SENT || to != STATE_CLOSE || call->sk != key || !call->picking ||
+	    call->emitted)
+		return 0;
 	known = bpf_map_lookup_elem(&tally_sockets, &key);
 	if (known && known->claimed)
 		return 0;

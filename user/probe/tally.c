@@ -4,22 +4,70 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
-#include "probe/tally_end.h"
+#include "model/tally_end.h"
 
 /* Rows at a time; more where a hash chain of the kernel's is longer. */
 #define CHUNK 256
 
 struct tally {
 	struct probe *probe;
+	const struct bpf_map *maps[TALLY_MAPS];
 	struct tally_ends *ends;
 	size_t cpus;
 };
+
+/* include/linux/proc_ns.h: PROC_PID_INIT_INO */
+#define FIRST_PID_NAMESPACE 0xEFFFFFFCU
+
+/* The kernel's numbers of processes are numbers here. */
+static bool processes_are_seen(void)
+{
+	struct stat namespace;
+
+	return !stat("/proc/self/ns/pid", &namespace) && namespace.st_ino == FIRST_PID_NAMESPACE;
+}
+
+/* Another process may have the number by now: then it only takes longer. */
+static bool process_ended(void *context, uint32_t pid)
+{
+	(void)context;
+	return kill((pid_t)pid, 0) && errno == ESRCH;
+}
+
+static const char *const map_names[TALLY_MAPS] = {
+	[TALLY_MAP_CLAIMS] = "tally_claims",   [TALLY_MAP_PLACES] = "tally_places",
+	[TALLY_MAP_ERRORS] = "tally_errors",   [TALLY_MAP_NAMES] = "tally_names",
+	[TALLY_MAP_CGROUPS] = "tally_cgroups",
+};
+
+static bool row_remove(void *context, enum tally_map map, const void *key)
+{
+	const struct tally *tally = context;
+
+	return !bpf_map_delete_elem(bpf_map__fd(tally->maps[map]), key);
+}
+
+static struct tally_ends *ends_new(struct tally *tally)
+{
+	struct tally_world world = {
+		.sees_processes = processes_are_seen(),
+		.ended = process_ended,
+		.remove = row_remove,
+		.context = tally,
+	};
+
+	for (size_t i = 0; i < TALLY_MAPS; i++)
+		world.room[i] = bpf_map__max_entries(tally->maps[i]);
+	return tally_ends_new(&world);
+}
 
 static int tally_fail(struct probe_failure *failure, int error, const char *what)
 {
@@ -32,7 +80,6 @@ static int tally_begin(struct tally *tally, enum wire_tier tier, struct probe_fa
 {
 	const struct probe_options options = {
 		.tier = tier, .ring_bytes = sysconf(_SC_PAGESIZE), .tally = true};
-	struct tally_maps maps;
 	int error, cpus = libbpf_num_possible_cpus();
 
 	if (cpus < 0)
@@ -41,14 +88,9 @@ static int tally_begin(struct tally *tally, enum wire_tier tier, struct probe_fa
 	tally->probe = probe_open(&options, failure);
 	if (!tally->probe)
 		return failure->error;
-	maps = (struct tally_maps){
-		.claims = probe_map(tally->probe, "tally_claims"),
-		.places = probe_map(tally->probe, "tally_places"),
-		.errors = probe_map(tally->probe, "tally_errors"),
-		.names = probe_map(tally->probe, "tally_names"),
-		.cgroups = probe_map(tally->probe, "tally_cgroups"),
-	};
-	tally->ends = tally_ends_new(&maps);
+	for (size_t i = 0; i < TALLY_MAPS; i++)
+		tally->maps[i] = probe_map(tally->probe, map_names[i]);
+	tally->ends = ends_new(tally);
 	if (!tally->ends)
 		return tally_fail(failure, -ENOMEM, "cannot count");
 	/* Without it the first datagram of an old socket would look like a claim in the
@@ -124,10 +166,10 @@ static int map_chunk_read(const struct bpf_map *map, bool first, void *place, vo
 	return error ? -errno : 0;
 }
 
-static int map_read(const struct tally *tally, const char *name, struct tally_reading *reading,
+static int map_read(const struct tally *tally, enum tally_map which, struct tally_reading *reading,
 		    row_visitor *visit)
 {
-	const struct bpf_map *map = probe_map(tally->probe, name);
+	const struct bpf_map *map = tally->maps[which];
 	size_t key_size = bpf_map__key_size(map), value_size = value_bytes(map, tally->cpus);
 	CLEANUP_FREE char *keys = NULL, *values = NULL;
 	size_t room = CHUNK;
@@ -305,19 +347,19 @@ static int rest_read(const struct tally *tally, struct tally_reading *reading)
 
 static int maps_read(struct tally *tally, struct tally_reading *reading)
 {
-	int error = map_read(tally, "tally_claims", reading, row_add);
+	int error = map_read(tally, TALLY_MAP_CLAIMS, reading, row_add);
 
 	if (!error)
-		error = map_read(tally, "tally_places", reading, place_add);
+		error = map_read(tally, TALLY_MAP_PLACES, reading, place_add);
 	if (!error)
-		error = map_read(tally, "tally_errors", reading, error_add);
+		error = map_read(tally, TALLY_MAP_ERRORS, reading, error_add);
 	if (!error)
 		error = rest_read(tally, reading);
 	/* Behind the rows: each of them finds its name. */
 	if (!error)
-		error = map_read(tally, "tally_names", reading, process_add);
+		error = map_read(tally, TALLY_MAP_NAMES, reading, process_add);
 	if (!error)
-		error = map_read(tally, "tally_cgroups", reading, cgroup_add);
+		error = map_read(tally, TALLY_MAP_CGROUPS, reading, cgroup_add);
 	return error;
 }
 

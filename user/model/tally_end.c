@@ -1,26 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "probe/tally_end.h"
+#include "model/tally_end.h"
 
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
-#include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <uthash.h>
-
-/* Longer than TIME_WAIT (60 s, include/net/tcp.h: TCP_TIMEWAIT_LEN), and for places how
- * long nobody must have come. */
-#define QUIET_NS 61000000000ULL
-
-/* include/linux/proc_ns.h: PROC_PID_INIT_INO */
-#define FIRST_PID_NAMESPACE 0xEFFFFFFCU
 
 /* The keys of all maps fit, and no two maps share one. */
 struct quiet_key {
-	enum { QUIET_CLAIM, QUIET_PLACE, QUIET_ERROR, QUIET_CGROUP } map;
-	uint32_t zero;
+	uint64_t map; /* enum tally_map */
 	char bytes[48];
 };
 
@@ -45,22 +32,17 @@ struct quiet {
 };
 
 struct tally_ends {
-	struct tally_maps maps;
+	struct tally_world world;
 	struct quiet *rows;
 	uint64_t reading; /* counts them */
-	bool sees_pids;	  /* numbers in the kernel are numbers here */
 };
 
-struct tally_ends *tally_ends_new(const struct tally_maps *maps)
+struct tally_ends *tally_ends_new(const struct tally_world *world)
 {
 	struct tally_ends *ends = calloc(1, sizeof(*ends));
-	struct stat namespace;
 
-	if (!ends)
-		return NULL;
-	ends->maps = *maps;
-	ends->sees_pids = !stat("/proc/self/ns/pid", &namespace) &&
-			  namespace.st_ino == FIRST_PID_NAMESPACE;
+	if (ends)
+		ends->world = *world;
 	return ends;
 }
 
@@ -77,20 +59,26 @@ void tally_ends_free(struct tally_ends *ends)
 	free(ends);
 }
 
-/* Another process may have the number by now: then it only takes longer. */
 static bool process_ended(const struct tally_ends *ends, uint32_t pid)
 {
-	return ends->sees_pids && pid && kill((pid_t)pid, 0) && errno == ESRCH;
+	const struct tally_world *world = &ends->world;
+
+	return world->sees_processes && pid && world->ended(world->context, pid);
 }
 
-static bool map_is_short(const struct bpf_map *map, size_t rows)
+static bool map_is_short(const struct tally_ends *ends, enum tally_map map, size_t rows)
 {
-	return rows > bpf_map__max_entries(map) / 2;
+	return rows > ends->world.room[map] / 2;
+}
+
+static bool map_remove(const struct tally_ends *ends, enum tally_map map, const void *key)
+{
+	return ends->world.remove(ends->world.context, map, key);
 }
 
 /* For how long the row has been the same, in all readings since; 0: since this one. */
-static uint64_t quiet_for(struct tally_ends *ends, int map, const void *bytes, size_t size,
-			  const struct tally_counts *counts, uint64_t now)
+static uint64_t quiet_for(struct tally_ends *ends, enum tally_map map, const void *bytes,
+			  size_t size, const struct tally_counts *counts, uint64_t now)
 {
 	struct quiet_key key = {.map = map};
 	struct quiet *row;
@@ -126,11 +114,6 @@ static void quiet_sweep(struct tally_ends *ends)
 	}
 }
 
-static bool map_remove(const struct bpf_map *map, const void *key)
-{
-	return !bpf_map_delete_elem(bpf_map__fd(map), key);
-}
-
 /* Nothing that was claimed is held, but perhaps for TIME_WAIT whose end is not seen. */
 static bool counts_are_even(const struct tally_counts *counts, bool estimated)
 {
@@ -145,7 +128,7 @@ static bool lingers(const struct tally_counts *counts)
 
 static void claims_end(struct tally_ends *ends, struct tally_reading *reading)
 {
-	bool is_short = map_is_short(ends->maps.claims, reading->row_count);
+	bool is_short = map_is_short(ends, TALLY_MAP_CLAIMS, reading->row_count);
 
 	for (size_t i = 0; i < reading->row_count; i++) {
 		struct tally_row *row = &reading->rows[i];
@@ -155,27 +138,27 @@ static void claims_end(struct tally_ends *ends, struct tally_reading *reading)
 		if (!counts_are_even(&row->counts, reading->estimated))
 			continue;
 		ended = process_ended(ends, row->key.pid);
-		if (!ended && (ends->sees_pids || !is_short))
+		if (!ended && (ends->world.sees_processes || !is_short))
 			continue;
-		quiet = quiet_for(ends, QUIET_CLAIM, &row->key, sizeof(row->key), &row->counts,
+		quiet = quiet_for(ends, TALLY_MAP_CLAIMS, &row->key, sizeof(row->key), &row->counts,
 				  reading->time);
-		if (quiet && (quiet > QUIET_NS || (ended && !lingers(&row->counts))))
-			row->last = map_remove(ends->maps.claims, &row->key);
+		if (quiet && (quiet > TALLY_QUIET_NS || (ended && !lingers(&row->counts))))
+			row->last = map_remove(ends, TALLY_MAP_CLAIMS, &row->key);
 	}
 }
 
 static void places_end(struct tally_ends *ends, struct tally_reading *reading)
 {
-	bool is_short = map_is_short(ends->maps.places, reading->place_count);
+	bool is_short = map_is_short(ends, TALLY_MAP_PLACES, reading->place_count);
 
 	for (size_t i = 0; i < reading->place_count; i++) {
 		struct tally_place_row *row = &reading->places[i];
 
 		if (counts_are_even(&row->counts, reading->estimated) &&
-		    quiet_for(ends, QUIET_PLACE, &row->place, sizeof(row->place), &row->counts,
-			      reading->time) > QUIET_NS &&
+		    quiet_for(ends, TALLY_MAP_PLACES, &row->place, sizeof(row->place), &row->counts,
+			      reading->time) > TALLY_QUIET_NS &&
 		    is_short)
-			row->last = map_remove(ends->maps.places, &row->place);
+			row->last = map_remove(ends, TALLY_MAP_PLACES, &row->place);
 	}
 }
 
@@ -188,7 +171,7 @@ static bool key_is_counted(const struct tally_reading *reading, const struct tal
 
 static void errors_end(struct tally_ends *ends, struct tally_reading *reading)
 {
-	bool is_short = map_is_short(ends->maps.errors, reading->error_count);
+	bool is_short = map_is_short(ends, TALLY_MAP_ERRORS, reading->error_count);
 
 	for (size_t i = 0; i < reading->error_count; i++) {
 		struct tally_error_row *row = &reading->errors[i];
@@ -196,13 +179,13 @@ static void errors_end(struct tally_ends *ends, struct tally_reading *reading)
 		bool ended = process_ended(ends, row->error.key.pid);
 		uint64_t quiet;
 
-		if (!ended && (ends->sees_pids || !is_short))
+		if (!ended && (ends->world.sees_processes || !is_short))
 			continue;
-		quiet = quiet_for(ends, QUIET_ERROR, &row->error, sizeof(row->error), &counts,
+		quiet = quiet_for(ends, TALLY_MAP_ERRORS, &row->error, sizeof(row->error), &counts,
 				  reading->time);
-		if (quiet && (ended || quiet > QUIET_NS) &&
+		if (quiet && (ended || quiet > TALLY_QUIET_NS) &&
 		    !key_is_counted(reading, &row->error.key))
-			row->last = map_remove(ends->maps.errors, &row->error);
+			row->last = map_remove(ends, TALLY_MAP_ERRORS, &row->error);
 	}
 }
 
@@ -232,7 +215,7 @@ static void key_name(const struct tally_reading *reading, const struct tally_key
 static void names_end(struct tally_ends *ends, const struct tally_reading *reading,
 		      const struct named *named)
 {
-	bool is_short = map_is_short(ends->maps.cgroups, reading->cgroup_count);
+	bool is_short = map_is_short(ends, TALLY_MAP_CGROUPS, reading->cgroup_count);
 	const struct tally_counts none = {0};
 
 	for (size_t i = 0; i < reading->process_count; i++) {
@@ -241,15 +224,17 @@ static void names_end(struct tally_ends *ends, const struct tally_reading *readi
 
 		if (!named->processes[i] &&
 		    (process_ended(ends, row->pid) ||
-		     (!ends->sees_pids && map_is_short(ends->maps.names, reading->process_count))))
-			map_remove(ends->maps.names, &key);
+		     (!ends->world.sees_processes &&
+		      map_is_short(ends, TALLY_MAP_NAMES, reading->process_count))))
+			map_remove(ends, TALLY_MAP_NAMES, &key);
 	}
 	for (size_t i = 0; i < reading->cgroup_count; i++) {
 		const uint64_t *id = &reading->cgroups[i].id;
 
 		if (!named->cgroups[i] && is_short &&
-		    quiet_for(ends, QUIET_CGROUP, id, sizeof(*id), &none, reading->time) > QUIET_NS)
-			map_remove(ends->maps.cgroups, id);
+		    quiet_for(ends, TALLY_MAP_CGROUPS, id, sizeof(*id), &none, reading->time) >
+			    TALLY_QUIET_NS)
+			map_remove(ends, TALLY_MAP_CGROUPS, id);
 	}
 }
 
