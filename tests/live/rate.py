@@ -36,7 +36,7 @@ def rates(*dimensions):
     """One by each of them, once they count."""
     tools = [Tool("rate", "--once", "--duration", "1h", "-o", "json", "--top", ALL, "--by", by) for by in dimensions]
     for tool in tools:
-        await_true("that it counts", lambda tool=tool: "counting for" in tool.words() or tool.process.poll() is not None)
+        await_true("that it counts", lambda tool=tool: "counting" in tool.words() or tool.process.poll() is not None)
         check(tool.process.poll() is None, "it ended:", tool.words())
     return tools
 
@@ -201,7 +201,8 @@ def dimensions():
     load = Load("binds:25:127.77.0.1", "requested:10", "reserved:4", "in_use:3", "not_ours:2", "connects:8:127.77.0.2",
                 "kept_connects:5:127.77.0.3", "refused:6:127.77.0.4", "sends:7", uid=USER, cgroup=unit, netns=netns)
     # Four ports: of TCP toward one destination, of TCP without one, and of UDP.
-    exhausted = Load("kept_connects:7:127.77.0.5", "kept_binds:3", "sends:6", "datagram_binds:2", cgroup=scope, netns=small)
+    exhausted = Load("kept_connects:7:127.77.0.5", "kept_binds:3", "sends:6", "datagram_binds:2",
+                     cgroup=scope, netns=small)
     tools = rates(*DIMENSIONS)
     load.play()
     exhausted.play()

@@ -325,15 +325,15 @@ static void subject_put(struct json *json, const struct rate_view *view,
 static void mixed_put(struct json *json, const struct rate_group *group, enum rate_by by)
 {
 	static const struct {
-		enum rate_mixed bit;
 		const char *name;
+		enum rate_mixed bit;
 		enum rate_by by; /* that would have shown it */
 	} names[] = {
-		{RATE_MIXED_CGROUP, "cgroup", RATE_PROCESS},
-		{RATE_MIXED_USER, "user", RATE_PROCESS},
-		{RATE_MIXED_SOURCE, "source", RATE_DESTINATION},
-		{RATE_MIXED_POOL, "pool", RATE_DESTINATION},
-		{RATE_MIXED_NETNS, "netns", RATE_DESTINATION},
+		{"cgroup", RATE_MIXED_CGROUP, RATE_PROCESS},
+		{"user", RATE_MIXED_USER, RATE_PROCESS},
+		{"source", RATE_MIXED_SOURCE, RATE_DESTINATION},
+		{"pool", RATE_MIXED_POOL, RATE_DESTINATION},
+		{"netns", RATE_MIXED_NETNS, RATE_DESTINATION},
 	};
 	bool some = false;
 

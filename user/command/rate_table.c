@@ -140,15 +140,17 @@ static void widths_fit(struct table *table)
 static void number_put(struct buffer *out, uint64_t number, unsigned int width)
 {
 	static const char units[] = "kMGTPE";
-	double scaled = (double)number;
+	double scaled = (double)number / 1000;
 	size_t unit = 0;
 
 	if (snprintf(NULL, 0, "%" PRIu64, number) <= (int)width) {
 		buffer_unsigned(out, number);
 		return;
 	}
-	for (scaled /= 1000; scaled >= 999.95; scaled /= 1000)
+	while (scaled >= 999.95) {
+		scaled /= 1000;
 		unit++;
+	}
 	buffer_printf(out, "%.1f%c", scaled, units[unit]);
 }
 
