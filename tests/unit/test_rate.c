@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "draw.h"
 #include "lib/cleanup.h"
 #include "model/rate.h"
 #include "model/text.h"
@@ -21,23 +22,6 @@
 #define ROWS 4096 /* ever */
 #define CGROUPS 5
 #define ERRNOS 3
-
-static uint64_t seed;
-
-/* splitmix64 */
-static uint64_t draw(uint64_t below)
-{
-	uint64_t z = seed += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return (z ^ z >> 31) % below;
-}
-
-static bool chance(unsigned int percent)
-{
-	return draw(100) < percent;
-}
 
 /* ---- the tally ---- */
 
@@ -474,12 +458,12 @@ static void random_readings(enum rate_by by)
 static void test_random(void **state)
 {
 	(void)state;
-	for (seed = 1; seed < 4; seed++) {
-		const uint64_t own = seed;
+	for (draw_seed = 1; draw_seed < 4; draw_seed++) {
+		const uint64_t own = draw_seed;
 
 		for (unsigned int by = 0; by < RATE_BYS; by++) {
 			random_readings(by);
-			seed = own;
+			draw_seed = own;
 		}
 	}
 }

@@ -275,35 +275,49 @@ static void once_say(const struct run *run)
 	log_message("counting for %s; Ctrl-C shows what there is by then", text);
 }
 
-/* 0 or an exit status. */
-static int rate_start(struct run *run)
+static bool screen_wanted(const struct rate_options *options)
+{
+	const char *term = getenv("TERM");
+
+	return !options->json && !options->once && isatty(STDOUT_FILENO) && term &&
+	       strcmp(term, "dumb") != 0;
+}
+
+/* 0 or negative errno. */
+static int timers_open(struct run *run)
 {
 	const struct rate_options *options = run->options;
-	const char *term = getenv("TERM");
-	struct probe_failure failure;
 	int error = 0;
 
-	run->screen = !options->json && !options->once && isatty(STDOUT_FILENO) && term &&
-		      strcmp(term, "dumb") != 0;
-	run->view.names = rate_names_new();
-	if (!run->view.names)
-		return log_error(-ENOMEM, "rate"), EXIT_FAILURE;
-	if (run->screen)
-		error = resize_open(run);
-	run->tally = error ? NULL : tally_open(options->tier, &failure);
-	if (error)
-		return log_error(error, "rate"), EXIT_FAILURE;
-	if (!run->tally)
-		return log_message("%s", failure.text), EXIT_FAILURE;
-	run->rate = rate_new(options->by, (uint64_t)clock_ns(CLOCK_MONOTONIC));
-	if (!run->rate)
-		return log_error(-ENOMEM, "rate"), EXIT_FAILURE;
-	run->view.tier = tally_tier(run->tally);
-	run->view.coverage = tally_coverage(run->tally);
 	if (!options->once)
 		error = timer_open(&run->ticks, options->interval, true);
 	if (!error && options->duration)
 		error = timer_open(&run->deadline, options->duration, false);
+	return error;
+}
+
+/* 0 or an exit status. */
+static int rate_start(struct run *run)
+{
+	const struct rate_options *options = run->options;
+	struct probe_failure failure;
+	int error = 0;
+
+	run->screen = screen_wanted(options);
+	if (run->screen)
+		error = resize_open(run);
+	if (error)
+		return log_error(error, "rate: the size of the terminal"), EXIT_FAILURE;
+	run->tally = tally_open(options->tier, &failure);
+	if (!run->tally)
+		return log_message("%s", failure.text), EXIT_FAILURE;
+	run->view.tier = tally_tier(run->tally);
+	run->view.coverage = tally_coverage(run->tally);
+	run->view.names = rate_names_new();
+	run->rate = rate_new(options->by, (uint64_t)clock_ns(CLOCK_MONOTONIC));
+	if (!run->rate || !run->view.names)
+		return log_error(-ENOMEM, "rate"), EXIT_FAILURE;
+	error = timers_open(run);
 	if (error)
 		return log_error(error, "rate: a timer"), EXIT_FAILURE;
 	if (options->once)

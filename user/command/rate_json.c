@@ -7,11 +7,9 @@
 #include "command/rate.h"
 #include "format/member.h"
 #include "lib/cleanup.h"
-#include "lib/parse.h"
 #include "model/classify.h"
 #include "model/coverage.h"
 #include "model/event.h"
-#include "model/message.h"
 #include "model/text.h"
 
 /* ---- numbers ---- */
@@ -132,15 +130,7 @@ static void errors_put(struct json *json, const struct rate_errors *errors,
 
 static void user_put(struct json *json, const struct rate_view *view, uint32_t uid)
 {
-	const char *name = rate_user_name(view->names, uid);
-	char text[TEXT_UNSIGNED];
-
-	member_object(json, "user");
-	json_key(json, "id"); /* ECS wants a string */
-	json_text(json, text, (size_t)(text_unsigned(text, uid) - text));
-	if (name)
-		member_string(json, "name", name);
-	json_close(json, '}');
+	member_user(json, uid, rate_user_name(view->names, uid));
 }
 
 static void container_put(struct json *json, const struct container *container)
@@ -221,18 +211,9 @@ static void destination_put(struct json *json, const struct rate_view *view,
 			    const struct rate_group *group)
 {
 	const struct rate_subject *subject = &group->subject;
-	const char *transport =
-		event_transport(&(struct wire_event){.protocol = subject->protocol});
-	char number[TEXT_UNSIGNED];
 
 	member_object(json, "network");
-	if (transport) {
-		member_string(json, "transport", transport);
-	} else {
-		json_key(json, "iana_number");
-		json_text(json, number,
-			  (size_t)(text_unsigned(number, subject->protocol) - number));
-	}
+	member_transport(json, subject->protocol);
 	if (subject->family)
 		member_string(json, "type", subject->family == 4 ? "ipv4" : "ipv6");
 	json_close(json, '}');
