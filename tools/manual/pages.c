@@ -152,6 +152,52 @@ static const struct page_section who_sections[] = {
 	{0},
 };
 
+static const struct page_section rate_sections[] = {
+	{"COLUMNS",
+	 "KERNEL/s\tclaims that succeeded, the port chosen by the kernel: what empties the pool\n"
+	 "REQ/s\tclaims that succeeded, the port named by the program; not by destination, where "
+	 "there is only what the kernel chose\n"
+	 "FAIL/s, FAILED\tclaims that failed, a second and in the interval; ERROR is their "
+	 "commonest errno, and how often. Connections that failed later have their own line below\n"
+	 "REL/s\tports given up by their socket\n"
+	 "TW/s\tof these, those that live on in TIME_WAIT; in the tracepoint tier inferred (~)\n"
+	 "HELD\tnot given back yet, of what was claimed since the start, TIME_WAIT included; in the "
+	 "tracepoint tier OPEN, without it\n"
+	 "TOTAL\tclaims that succeeded since the start\n"
+	 "HISTORY\tthe last intervals, the newest on the right, each row by its own highest\n"
+	 "\n"
+	 "Rates are what was counted, divided by the time that really passed. Rows beyond --top or "
+	 "the height of the terminal are summed up in '(N more)', what found no room in the kernel's "
+	 "tally in '(no room)': the rows add up to the total, always. Ports claimed before the start "
+	 "are not counted."},
+	{"JSON",
+	 "One object an interval, event.dataset portsnoop.rate; the last one has \"final\": true. "
+	 "Each of portsnoop.rows, portsnoop.rest (all other rows), portsnoop.overflow (what found no "
+	 "room) and portsnoop.total has the same numbers: exact counts in 'interval' and "
+	 "'since_start', 'per_second', and 'held'. Of the overflow it is not known whether the kernel "
+	 "chose the port: 'unsplit'. 'errors' has the failures by errno, of claims, of connections and "
+	 "of calls that would have claimed nothing. 'complete' is false when anything that the hooks "
+	 "should have seen may be missing or stands in no row; 'incomplete' says what. What the tier "
+	 "does not see at all stands in 'not_covered'."},
+	{"EXIT STATUS", "0\tit was stopped, or its time was over\n"
+			"1\tit could not count, or not write\n"
+			"2\tthe command line was wrong"},
+	{"ENVIRONMENT", OUTPUT_ENVIRONMENT "TZ\tthe time zone of the table\n"},
+	{"EXAMPLES",
+	 "Who burns ephemeral ports, right now?\n"
+	 "\n"
+	 "  # portsnoop rate\n"
+	 "\n"
+	 "Toward which destinations, exactly, in one minute?\n"
+	 "\n"
+	 "  # portsnoop rate --by destination --once --duration 1m\n"
+	 "\n"
+	 "Claims that failed, by unit, for a script:\n"
+	 "\n"
+	 "  # portsnoop rate --by unit -o json | jq '.portsnoop.rows[] | [.name, .interval.failures]'"},
+	{0},
+};
+
 static const struct page_section explain_sections[] = {
 	{"EXIT STATUS", "0\tthe port was explained\n"
 			"1\ta name is not in the registry\n"
@@ -263,6 +309,7 @@ const struct page page_list[] = {
 	{NULL, program_sections, "ss(8), lsof(8)"},
 	{"trace", trace_sections, "portsnoop-replay(8), portsnoop-doctor(8)"},
 	{"who", who_sections, "portsnoop-history(8), ss(8), lsof(8)"},
+	{"rate", rate_sections, "portsnoop-trace(8), ss(8)"},
 	{"explain", explain_sections, "services(5)"},
 	{"replay", replay_sections, "portsnoop-trace(8)"},
 	{"doctor", doctor_sections, NULL},

@@ -56,8 +56,6 @@ static void args_put(struct json *json, const char *args, size_t length)
 /* The members of process.* */
 static void process_put(struct json *json, const struct who_view *view, const struct holder *holder)
 {
-	char uid[TEXT_UNSIGNED];
-
 	member_number(json, "pid", holder->pid);
 	json_key(json, "name");
 	json_text(json, holder->comm, strnlen(holder->comm, sizeof(holder->comm)));
@@ -65,11 +63,7 @@ static void process_put(struct json *json, const struct who_view *view, const st
 		member_time(json, "start", view->boot_offset + (int64_t)holder->start);
 	text_put(json, "executable", holder->exe);
 	args_put(json, holder->args, holder->args_length);
-	member_object(json, "user");
-	json_key(json, "id"); /* ECS wants a string */
-	json_text(json, uid, (size_t)(text_unsigned(uid, holder->uid) - uid));
-	text_put(json, "name", holder->user);
-	json_close(json, '}');
+	member_user(json, holder->uid, holder->user && *holder->user ? holder->user : NULL);
 }
 
 static void container_put(struct json *json, const struct container *container)
@@ -122,18 +116,8 @@ static bool is_ipv4(const struct holding *holding)
 
 static void network_put(struct json *json, const struct holding *holding)
 {
-	const char *transport =
-		event_transport(&(struct wire_event){.protocol = holding->protocol});
-	char number[TEXT_UNSIGNED];
-
 	member_object(json, "network");
-	if (transport) {
-		member_string(json, "transport", transport);
-	} else {
-		json_key(json, "iana_number");
-		json_text(json, number,
-			  (size_t)(text_unsigned(number, holding->protocol) - number));
-	}
+	member_transport(json, holding->protocol);
 	member_string(json, "type", is_ipv4(holding) ? "ipv4" : "ipv6");
 	json_close(json, '}');
 	if (holding->state == HOLDING_LISTEN)
