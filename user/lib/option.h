@@ -47,7 +47,7 @@ struct command {
 	int (*run)(const struct command *command, int argc, char **argv);
 };
 
-extern const struct command command_trace, command_who, command_rate, command_record,
+extern const struct command command_trace, command_who, command_rate, command_pool, command_record,
 	command_history, command_explain, command_replay, command_doctor;
 extern const struct command *const command_list[]; /* ended by NULL; command/list.c */
 
