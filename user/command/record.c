@@ -148,7 +148,7 @@ static int record_replay(const char *file, struct store *store)
 
 	if (result)
 		return log_error(result, "%s", file), EXIT_FAILURE;
-	recorder = recorder_new(store);
+	recorder = recorder_new(store, NULL);
 	if (!recorder) {
 		recording_reader_free(reader);
 		return log_error(-ENOMEM, "%s", file), EXIT_FAILURE;

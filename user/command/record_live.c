@@ -258,7 +258,7 @@ int record_live(struct record_setup *setup, struct store *store)
 	int status;
 
 	live.signals = signals_open(SIGNALS_SERVICE);
-	live.recorder = recorder_new(store);
+	live.recorder = recorder_new(store, NULL);
 	if (live.signals < 0 || !live.recorder) {
 		log_error(live.signals < 0 ? live.signals : -ENOMEM, "recording");
 		recorder_free(live.recorder);
