@@ -97,7 +97,7 @@ int record_metrics_open(const struct endpoint *endpoint, const struct record_met
 			struct record_metrics **opened, char *why, size_t size)
 {
 	struct record_metrics *metrics = calloc(1, sizeof(*metrics));
-	struct metrics_source page = {metrics_page, metrics};
+	struct metrics_source page = {.page = metrics_page, .context = metrics};
 	int error;
 
 	if (!metrics) {

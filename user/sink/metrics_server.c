@@ -154,7 +154,7 @@ static void client_come(struct metrics_server *server, struct MHD_Connection *co
 		return;
 	}
 	client->fd = info->connect_fd;
-	client->due = monotonic() + METRICS_PATIENCE_MS * NS_PER_MS;
+	client->due = monotonic() + server->source.patience_ms * NS_PER_MS;
 	DL_APPEND(server->clients, client);
 	server->count++;
 	crowd_check(server);
@@ -396,6 +396,8 @@ int metrics_server_open(const struct endpoint *endpoint, const struct metrics_so
 		return -ENOMEM;
 	}
 	server->source = *source;
+	if (!server->source.patience_ms)
+		server->source.patience_ms = METRICS_PATIENCE_MS;
 	fd = socket_listen(endpoint);
 	if (fd < 0) {
 		listen_explain(endpoint, fd, why, size);

@@ -25,6 +25,7 @@ struct metrics_source {
 	/* Appends the page. Told to `out` by buffer.failed: without memory. */
 	void (*page)(void *context, bool classic, struct buffer *out);
 	void *context;
+	unsigned int patience_ms; /* 0: METRICS_PATIENCE_MS */
 };
 
 struct metrics_server;
