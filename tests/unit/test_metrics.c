@@ -99,8 +99,10 @@ static void numbers_free(struct number **numbers)
 	}
 }
 
-static const char *protocol_word(uint16_t protocol)
+static const char *protocol_word(uint16_t protocol, uint32_t flags)
 {
+	if (flags & WIRE_MPTCP)
+		return "mptcp";
 	return protocol == 253 ? "other" : protocol_name(protocol);
 }
 
@@ -175,7 +177,8 @@ static void recount_call(struct recount *recount, const struct wire_event *e)
 	if (e->flags & WIRE_CLAIMED && e->local_port) {
 		add(recount, 1,
 		    "portsnoop_claims_total{trigger=\"%s\",origin=\"%s\",protocol=\"%s\"}",
-		    trigger_name(e->trigger), origin_word(e->origin), protocol_word(e->protocol));
+		    trigger_name(e->trigger), origin_word(e->origin),
+		    protocol_word(e->protocol, e->flags));
 		if (e->origin == WIRE_ORIGIN_KERNEL && !ping)
 			owner_add(recount, "allocations", e->pid);
 	}
@@ -183,22 +186,22 @@ static void recount_call(struct recount *recount, const struct wire_event *e)
 		add(recount, 1,
 		    "portsnoop_claim_failures_total{trigger=\"%s\",origin=\"%s\",protocol=\"%s\","
 		    "error=\"%s\"}",
-		    trigger_name(e->trigger), origin_word(e->origin), protocol_word(e->protocol),
-		    error_word(e->error));
+		    trigger_name(e->trigger), origin_word(e->origin),
+		    protocol_word(e->protocol, e->flags), error_word(e->error));
 		if (ledger_exhausted(e))
 			owner_add(recount, "allocation_failures", e->pid);
 	}
 	if (connects && e->error)
 		add(recount, 1, "portsnoop_connect_failures_total{protocol=\"%s\",error=\"%s\"}",
-		    protocol_word(e->protocol), error_word(e->error));
+		    protocol_word(e->protocol, e->flags), error_word(e->error));
 	if (connects && (e->error || !(e->flags & WIRE_IN_PROGRESS)))
 		add(recount, 1, "portsnoop_connects_total{protocol=\"%s\",outcome=\"%s\"}",
-		    protocol_word(e->protocol), e->error ? "failed" : "established");
+		    protocol_word(e->protocol, e->flags), e->error ? "failed" : "established");
 }
 
 static void recount_record(struct recount *recount, const struct wire_event *e)
 {
-	const char *protocol = protocol_word(e->protocol);
+	const char *protocol = protocol_word(e->protocol, e->flags);
 
 	if (e->header.type == WIRE_CALL)
 		recount_call(recount, e);
@@ -230,7 +233,7 @@ static void recount_ended(void *context, const struct lease *lease, enum lease_e
 	if (lease->share)
 		return;
 	add(recount, 1, "portsnoop_releases_total{protocol=\"%s\",ending=\"%s\"}",
-	    protocol_word(lease->protocol), names[ending]);
+	    protocol_word(lease->protocol, lease->flags), names[ending]);
 	if (lease->claimed && ending <= LEASE_EXPIRED && lease->origin) {
 		unsigned int kernel = lease->origin == WIRE_ORIGIN_KERNEL;
 
@@ -259,7 +262,7 @@ static int lease_keep(void *context, const struct lease *lease)
 
 static const char *space_word(const struct lease *lease)
 {
-	return lease->protocol == IPPROTO_MPTCP ? "tcp" : protocol_word(lease->protocol);
+	return lease->protocol == IPPROTO_MPTCP ? "tcp" : protocol_word(lease->protocol, 0);
 }
 
 static bool lease_pooled(const struct lease *lease)
@@ -327,7 +330,7 @@ static void recount_leases(struct recount *recount, struct number **destinations
 		char name[256];
 
 		add(recount, 1, "portsnoop_leases{protocol=\"%s\",state=\"%s\"}",
-		    protocol_word(lease->protocol), lease_state_name(lease->state));
+		    protocol_word(lease->protocol, lease->flags), lease_state_name(lease->state));
 		if (!lease_pooled(lease))
 			continue;
 		if (lease_leads(leases, i))
@@ -531,6 +534,8 @@ static struct wire_event random_record(struct ledger *ledger)
 	e.family = socket % 3 ? 4 : 6;
 	e.pool_low = POOL_LOW;
 	e.pool_high = POOL_HIGH;
+	if (e.protocol == IPPROTO_MPTCP || (e.protocol == IPPROTO_TCP && socket % 11 == 0))
+		e.flags |= WIRE_MPTCP;
 	if (socket % 7 == 0) {
 		e.flags |= WIRE_OWN_RANGE;
 		e.pool_high = POOL_LOW + 3;

@@ -33,10 +33,12 @@ const char *metrics_protocol_name(enum metrics_protocol protocol)
 	return protocols[protocol].name;
 }
 
-enum metrics_protocol metrics_protocol_of(uint16_t protocol)
+enum metrics_protocol metrics_protocol_of(uint16_t protocol, uint32_t flags)
 {
 	unsigned int place = 0;
 
+	if (flags & WIRE_MPTCP)
+		return METRICS_MPTCP;
 	while (place < METRICS_OTHER_PROTOCOL && protocols[place].number != protocol)
 		place++;
 	return place;
@@ -44,7 +46,7 @@ enum metrics_protocol metrics_protocol_of(uint16_t protocol)
 
 enum metrics_protocol metrics_space_of(uint16_t protocol)
 {
-	enum metrics_protocol place = metrics_protocol_of(protocol);
+	enum metrics_protocol place = metrics_protocol_of(protocol, 0);
 
 	return place == METRICS_MPTCP ? METRICS_TCP : place;
 }
@@ -319,7 +321,7 @@ static unsigned int origin_of(const struct wire_event *record)
 static void claim_count(struct metrics *metrics, const struct event *event)
 {
 	const struct wire_event *call = event->socket;
-	enum metrics_protocol protocol = metrics_protocol_of(call->protocol);
+	enum metrics_protocol protocol = metrics_protocol_of(call->protocol, call->flags);
 	unsigned int origin = origin_of(call);
 
 	if (!(call->flags & WIRE_CLAIMED) || call->trigger >= METRICS_TRIGGERS)
@@ -339,7 +341,7 @@ static void claim_count(struct metrics *metrics, const struct event *event)
 
 static void connect_count(struct metrics *metrics, const struct wire_event *record)
 {
-	enum metrics_protocol protocol = metrics_protocol_of(record->protocol);
+	enum metrics_protocol protocol = metrics_protocol_of(record->protocol, record->flags);
 
 	if (record->flags & WIRE_ABORTED) {
 		metrics->connects[protocol][METRICS_ABORTED]++;
@@ -361,7 +363,7 @@ static void socket_count(struct metrics *metrics, const struct event *event)
 	switch (event->action) {
 	case EVENT_RELEASED:
 		if (record->flags & WIRE_TIME_WAIT && !(record->flags & WIRE_TIME_WAIT_OVER))
-			metrics->time_waits[metrics_protocol_of(record->protocol)]++;
+			metrics->time_waits[metrics_protocol_of(record->protocol, record->flags)]++;
 		break;
 	case EVENT_CONNECTED:
 		claim_count(metrics, event);
@@ -402,7 +404,7 @@ void metrics_lease_ended(struct metrics *metrics, const struct lease *lease,
 
 	if (lease->share)
 		return;
-	metrics->releases[metrics_protocol_of(lease->protocol)][ending]++;
+	metrics->releases[metrics_protocol_of(lease->protocol, lease->flags)][ending]++;
 	/* How long it was held in all is known of a claim that was seen, and of its real end. */
 	if (lease->claimed && time > lease->claimed &&
 	    (ending == LEASE_RELEASED || ending == LEASE_EXPIRED))

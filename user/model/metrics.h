@@ -169,7 +169,8 @@ void metrics_pool(struct metrics *metrics, uint32_t netns, uint16_t low, uint16_
 int metrics_survey(struct metrics *metrics, struct ledger *ledger, uint64_t now);
 
 /* For metrics_survey.c. */
-enum metrics_protocol metrics_protocol_of(uint16_t protocol);
+/* As everywhere, what is MPTCP is told by its flag, if not by its number. */
+enum metrics_protocol metrics_protocol_of(uint16_t protocol, uint32_t flags);
 enum metrics_protocol metrics_space_of(uint16_t protocol); /* whose ports it takes */
 struct metrics_namespace *metrics_namespace_find(struct metrics *metrics, uint32_t netns);
 

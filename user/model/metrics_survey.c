@@ -125,7 +125,7 @@ static int lease_survey(void *context, const struct lease *lease)
 
 	if (lease->share)
 		return 0;
-	metrics->leases[metrics_protocol_of(lease->protocol)][lease->state]++;
+	metrics->leases[metrics_protocol_of(lease->protocol, lease->flags)][lease->state]++;
 	if (protocol >= METRICS_POOLED)
 		return 0;
 	if (!survey->space || survey->space->netns != lease->netns)
