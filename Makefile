@@ -23,8 +23,10 @@ once = $(eval $(1) := $(shell $(2)))$($(1))
 ARCH ?= $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/')
 MULTIARCH = $(call once,MULTIARCH,$(CC) -print-multiarch)
 PACKAGES := libbpf libelf zlib sqlite3 libseccomp libcap-ng
-PACKAGE_CFLAGS = $(call once,PACKAGE_CFLAGS,$(PKG_CONFIG) --cflags $(PACKAGES))
-PACKAGE_LIBS = $(call once,PACKAGE_LIBS,$(PKG_CONFIG) --libs $(PACKAGES))
+# Whose static library Debian's own is not enough for: a static program does without.
+SHARED_PACKAGES := libmicrohttpd
+PACKAGE_CFLAGS = $(call once,PACKAGE_CFLAGS,$(PKG_CONFIG) --cflags $(PACKAGES) $(SHARED_PACKAGES))
+PACKAGE_LIBS = $(call once,PACKAGE_LIBS,$(PKG_CONFIG) --libs $(PACKAGES) $(SHARED_PACKAGES))
 PACKAGE_STATIC_LIBS = $(call once,PACKAGE_STATIC_LIBS,$(PKG_CONFIG) --static --libs $(PACKAGES))
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -228,7 +230,7 @@ suites: all static manual build/san/portsnoop $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS) 
 .PHONY: check-tools FORCE
 check-tools:
 	@tools/check-tools.sh $(call quote,$(CLANG)) $(call quote,$(LLVM_STRIP)) $(call quote,$(CC)) \
-		$(call quote,$(PKG_CONFIG)) $(PACKAGES)
+		$(call quote,$(PKG_CONFIG)) $(PACKAGES) $(SHARED_PACKAGES)
 
 # Remembers words. Objects depend on the words of their compiler's command,
 # programs on those of their linker's, so that a changed flag or a source that
