@@ -22,7 +22,8 @@
 #define LINGER 60
 #define KILLED 1200 /* the first recording */
 #define AGAIN 1440
-#define SLOTS (LENGTH + 2 * LINGER)
+#define TICKS 20 /* a second */
+#define SLOTS ((LENGTH + 2 * LINGER) * TICKS)
 #define POOL_LOW 40000
 #define NGINX_WORKERS 4
 
@@ -46,7 +47,7 @@ struct ending {
 };
 
 static struct store *store;
-static struct ending *endings[SLOTS]; /* by the second of their end */
+static struct ending *endings[SLOTS]; /* by the tick of their end */
 static uint64_t state;
 static unsigned int pool = 10000, scale = 1;
 
@@ -201,19 +202,20 @@ static void claim(struct destination *to, int64_t now, const uint32_t *workers)
 	ending->lease.ending = STORE_RELEASED;
 	to->taken[port] = 1;
 	to->taken_count++;
-	slot = (size_t)((now + held + lingered - BEGIN) / SECOND);
+	/* The port is free from the next tick on. */
+	slot = (size_t)((now + held + lingered - BEGIN) / (SECOND / TICKS)) + 1;
 	if (slot >= SLOTS)
 		slot = SLOTS - 1;
 	ending->next = endings[slot];
 	endings[slot] = ending;
 }
 
-static void ends(int second)
+static void ends(int tick)
 {
 	struct ending *ending;
 
-	while ((ending = endings[second])) {
-		endings[second] = ending->next;
+	while ((ending = endings[tick])) {
+		endings[tick] = ending->next;
 		ending->to->taken[ending->lease.port - POOL_LOW] = 0;
 		ending->to->taken_count--;
 		store_lease_close(store, 0, &ending->lease);
@@ -279,23 +281,26 @@ static void twice(int second, uint32_t late, uint32_t first)
 	store_failure(store, &failure);
 }
 
-static void claims(struct destination *to, int second, const uint32_t *workers)
+static void claims(struct destination *to, int tick, const uint32_t *workers)
 {
-	double count = rate_at(to, second);
+	const double rate = rate_at(to, tick / TICKS) / TICKS;
+	const int count = (int)rate + (random_part() < rate - (int)rate);
 
-	while (count > 0 && (count >= 1 || random_part() < count)) {
-		claim(to, BEGIN + second * SECOND + (int64_t)(random_part() * 0.999e9), workers);
-		count--;
-	}
+	for (int i = 0; i < count; i++)
+		claim(to, BEGIN + (int64_t)((tick + (i + random_part()) / count) * 1e9 / TICKS),
+		      workers);
 }
 
 /* What a recorder knows of when it is killed, or ends. */
-static void still_held(void)
+static void still_held(int64_t now)
 {
 	for (size_t slot = 0; slot < SLOTS; slot++)
 		for (struct ending *ending = endings[slot]; ending; ending = ending->next) {
+			const int64_t closed = ending->lease.claimed + (int64_t)ending->lease.held -
+					       (int64_t)ending->lease.lingered;
+
+			ending->lease.lingered = closed < now ? STORE_UNKNOWN : 0;
 			ending->lease.held = STORE_UNKNOWN;
-			ending->lease.lingered = 0;
 			ending->lease.ending = STORE_OPEN;
 			store_lease_open(store, &ending->lease);
 		}
@@ -342,9 +347,11 @@ static void simulate(uint64_t stream, int from, int until)
 	listener(9090, "127.0.0.1", prometheus, true, from);
 	listener(3000, "0.0.0.0", node[0], from > 0, from ? from : 95);
 	for (int second = from; second < until; second++) {
-		ends(second);
-		for (size_t i = 0; i < sizeof(to) / sizeof(*to); i++)
-			claims(&to[i], second, nginx);
+		for (int tick = second * TICKS; tick < (second + 1) * TICKS; tick++) {
+			ends(tick);
+			for (size_t i = 0; i < sizeof(to) / sizeof(*to); i++)
+				claims(&to[i], tick, nginx);
+		}
 		if (second >= 2700 && second < 3000 && second % 20 == 0)
 			twice(second, late, node[0]);
 		if (second == 5100)
@@ -353,7 +360,7 @@ static void simulate(uint64_t stream, int from, int until)
 		if (second % 10 == 0)
 			committed(second);
 	}
-	still_held();
+	still_held(BEGIN + until * SECOND);
 	committed(until);
 }
 

@@ -36,20 +36,29 @@ static const struct option_entry report_options[] = {
 	{0},
 };
 
-static void period_set(const struct command *command, const struct report_options *options,
-		       int64_t *since, int64_t *until)
-{
-	const int64_t now = clock_ns(CLOCK_REALTIME);
+struct period {
+	int64_t since, until, now;
+};
 
-	history_not_yet(command, "since", &options->since, now);
-	history_not_yet(command, "until", &options->until, now);
-	*until = options->until.text ? options->until.moment.ns : now;
-	*since = options->since.text ? options->since.moment.ns : *until - DAY;
-	if (options->since.text && options->until.text && *until <= *since)
-		usage_error(command, "--until '%s' is not behind --since '%s'", options->until.text,
-			    options->since.text);
-	if (*since < 0) /* an end within a day of 1970 */
-		*since = 0;
+static void period_set(struct period *period, const struct command *command,
+		       const struct report_options *options)
+{
+	const struct history_moment *since = &options->since, *until = &options->until;
+
+	period->now = clock_ns(CLOCK_REALTIME);
+	history_not_yet(command, "since", since, period->now);
+	history_not_yet(command, "until", until, period->now);
+	period->until = until->text ? until->moment.ns : period->now;
+	period->since = since->text ? since->moment.ns : period->until - DAY;
+	if (period->since < 0) /* an end within a day of 1970 */
+		period->since = 0;
+	if (period->since < period->until)
+		return;
+	if (until->text && since->text)
+		usage_error(command, "--until '%s' is not behind --since '%s'", until->text,
+			    since->text);
+	usage_error(command, "--%s '%s' leaves no time to report on",
+		    since->text ? "since" : "until", since->text ? since->text : until->text);
 }
 
 /* ---- the file ---- */
@@ -127,9 +136,9 @@ static int page_write(const char *path, struct buffer *page)
 
 static int report_gather(struct report *report, struct history *history)
 {
+	const int64_t now = report->now;
 	const struct history_query query = {
 		.since = report->since, .until = report->until, .gaps = true};
-	const int64_t now = clock_ns(CLOCK_REALTIME);
 	int error = history_ask(history, &query, now, report_row, report);
 
 	if (!error)
@@ -156,12 +165,12 @@ static bool is_empty(const struct report *report)
 	return !totals->failures && !totals->peak;
 }
 
-static int report_make(const struct report_options *options, struct history *history, int64_t since,
-		       int64_t until)
+static int report_make(const struct report_options *options, struct history *history,
+		       const struct period *period)
 {
 	CLEANUP(report_free) struct report report;
 	CLEANUP(buffer_free) struct buffer page = BUFFER_EMPTY;
-	int error = report_init(&report, since, until);
+	int error = report_init(&report, period->since, period->until, period->now);
 
 	if (!error)
 		error = report_gather(&report, history);
@@ -189,12 +198,12 @@ static int report_run(const struct command *command, int argc, char **argv)
 	CLEANUP(history_give_back) struct history *history = NULL;
 	const int first = options_parse(command, argc, argv, &options);
 	char why[512] = "";
-	int64_t since, until;
+	struct period period;
 	int error;
 
 	if (first < argc)
 		usage_error(command, "'%s': expected an option", argv[first]);
-	period_set(command, &options, &since, &until);
+	period_set(&period, command, &options);
 	if (!options.output && isatty(STDOUT_FILENO))
 		usage_error(command,
 			    "the page is not for a terminal; expected -o FILE (-o - writes "
@@ -204,7 +213,7 @@ static int report_run(const struct command *command, int argc, char **argv)
 		log_message("%s", why);
 	else if (error)
 		log_error(error, "%s", options.db);
-	return error ? HISTORY_ERROR : report_make(&options, history, since, until);
+	return error ? HISTORY_ERROR : report_make(&options, history, &period);
 }
 
 const struct command command_report = {

@@ -73,7 +73,7 @@ static int64_t tick_step(int64_t length)
 	const size_t count = sizeof(seconds) / sizeof(*seconds);
 
 	for (size_t i = 0; i < count; i++)
-		if (length / (seconds[i] * SECOND) < TICKS)
+		if (length / (seconds[i] * SECOND) <= TICKS)
 			return seconds[i] * SECOND;
 	return 10 * seconds[count - 1] * SECOND;
 }

@@ -24,42 +24,61 @@ static void failure_key(struct buffer *key, const struct history_row *row)
 	key_number(key, local ? row->port : row->remote_port);
 }
 
-static void blocker_name(struct buffer *name, const struct history_blocker *blocker)
+static uint32_t blocker_name(struct buffer *name, const struct history_blocker *blocker)
 {
+	const struct history_text *comm = &blocker->process.comm, *state = &blocker->state;
+	size_t comm_length;
+
 	buffer_reset(name);
-	if (blocker->process.comm.data)
-		buffer_append(name, blocker->process.comm.data,
-			      blocker->process.comm.length < KEY_TEXT ? blocker->process.comm.length
-								      : KEY_TEXT);
-	else
-		buffer_text(name, "an unknown process");
-	if (blocker->state.data) {
-		buffer_text(name, ", ");
-		buffer_append(name, blocker->state.data,
-			      blocker->state.length < KEY_TEXT ? blocker->state.length : KEY_TEXT);
+	if (comm->data)
+		buffer_append(name, comm->data, comm->length < KEY_TEXT ? comm->length : KEY_TEXT);
+	comm_length = name->length;
+	if (state->data)
+		buffer_append(name, state->data,
+			      state->length < KEY_TEXT ? state->length : KEY_TEXT);
+	return (uint32_t)comm_length;
+}
+
+static void blocker_count(struct report_blocker *known, uint64_t failure,
+			  const struct history_blocker *blocker)
+{
+	if (known->count && known->pid != blocker->process.pid)
+		known->pid = 0;
+	/* Once a failure, of however many sockets. */
+	if (known->last != failure) {
+		known->last = failure;
+		known->count++;
+		known->ports = 0;
 	}
+	known->ports += blocker->ports;
+	if (known->ports > known->ports_most)
+		known->ports_most = known->ports;
 }
 
 static int blocker_add(struct report_failure *group, const struct history_blocker *blocker,
-		       const struct buffer *name)
+		       struct buffer *name)
 {
+	const uint32_t comm_length = blocker_name(name, blocker);
+
+	if (name->failed)
+		return -ENOMEM;
 	for (int i = 0; i < REPORT_BLOCKERS; i++) {
 		struct report_blocker *known = &group->blockers[i];
 
 		if (!known->count) {
-			known->name = malloc(name->length ? name->length : 1);
+			known->name = malloc(name->length + 1);
 			if (!known->name)
 				return -ENOMEM;
-			memcpy(known->name, name->data, name->length);
+			if (name->length)
+				memcpy(known->name, name->data, name->length);
 			known->length = (uint32_t)name->length;
-		} else if (known->length != name->length ||
-			   memcmp(known->name, name->data, name->length) != 0) {
+			known->comm_length = comm_length;
+			known->pid = blocker->process.pid;
+		} else if (known->comm_length != comm_length || known->length != name->length ||
+			   (name->length && memcmp(known->name, name->data, name->length) != 0)) {
 			continue;
 		}
-		known->count++;
-		known->pid = blocker->process.pid;
-		if (blocker->ports > known->ports)
-			known->ports = blocker->ports;
+		blocker_count(known, group->count, blocker);
 		return 0;
 	}
 	group->blockers_more++;
@@ -84,11 +103,8 @@ int report_failure_add(struct report *report, struct keyed *groups, const struct
 	if (row->kind != HISTORY_FAILURE || !group->base.index)
 		return 0;
 	group->blocked += row->blocked_count > 0;
-	for (unsigned int i = 0; i < row->blocked_count && !error; i++) {
-		blocker_name(&report->key, &row->blockers[i]);
-		error = report->key.failed ? -ENOMEM
-					   : blocker_add(group, &row->blockers[i], &report->key);
-	}
+	for (unsigned int i = 0; i < row->blocked_count && !error; i++)
+		error = blocker_add(group, &row->blockers[i], &report->key);
 	if (!row->blocked_count && row->blocked_reason.data) {
 		size_t length = row->blocked_reason.length;
 
@@ -130,8 +146,10 @@ int report_listener_add(struct report *report, const struct history_row *row)
 		listener->until = row->until;
 		listener->predates = !row->trigger.data;
 	}
-	if (row->until > listener->until)
+	if (row->until >= listener->until) {
 		listener->until = row->until;
+		listener->unseen = row->ending == STORE_UNSEEN || row->ending == STORE_EVICTED;
+	}
 	listener->pid = row->process.pid;
 	return 0;
 }
@@ -166,6 +184,9 @@ void report_gap_add(struct report *report, const struct history_row *row)
 	int64_t first = row->time < row->until ? row->time : row->until;
 	int64_t last = row->time < row->until ? row->until : row->time;
 
+	/* It only touches the period, which is complete. */
+	if (shade == REPORT_BLIND && (last <= report->since || first >= report->until))
+		return;
 	if (report->gap_count < REPORT_GAPS)
 		report->gaps[report->gap_count++] = (struct report_gap){
 			row->gap,

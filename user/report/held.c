@@ -7,7 +7,8 @@
 #include "report/inside.h"
 
 #define NONE UINT32_MAX
-#define PATH_SERIES 16 /* a path has its curve from this part of the pool on */
+#define LINGER_MOST INT64_C(60000000000) /* TCP_TIMEWAIT_LEN, include/net/tcp.h */
+#define PATH_SERIES 16			 /* a path has its curve from this part of the pool on */
 
 /* Enters the parts up to that of `time` with what is held until then. */
 static struct report_bucket *bucket_enter(struct report *report, int64_t time)
@@ -167,14 +168,23 @@ int report_advance(struct report *report, int64_t time)
 	return 0;
 }
 
-static int64_t lingering_since(const struct history_row *row, int64_t until)
+/* `until` if it was never in TIME_WAIT. */
+static int64_t lingering_since(const struct report *report, const struct history_row *row,
+			       int64_t until)
 {
-	int64_t since;
+	int64_t since = until;
+	bool over;
 
-	/* When one that lingers now began to is not known. */
-	if (!row->lingered || row->lingered >= INT64_MAX || until == INT64_MAX ||
-	    __builtin_sub_overflow(row->until, (int64_t)row->lingered, &since) || since < row->time)
+	if (!row->lingered)
 		return until;
+	if (row->lingered == STORE_UNKNOWN)
+		over = __builtin_sub_overflow(row->until == INT64_MAX ? report->now : row->until,
+					      LINGER_MOST, &since);
+	else
+		over = row->lingered > INT64_MAX || row->until == INT64_MAX ||
+		       __builtin_sub_overflow(row->until, (int64_t)row->lingered, &since);
+	if (over || since < row->time)
+		since = row->time;
 	return since < until ? since : until;
 }
 
@@ -200,7 +210,7 @@ int report_hold(struct report *report, const struct history_row *row,
 {
 	const int64_t since = row->time > report->since ? row->time : report->since;
 	const int64_t until = row->until > row->time ? row->until : row->time + 1;
-	const int64_t lingering = lingering_since(row, until);
+	const int64_t lingering = lingering_since(report, row, until);
 	struct end end = {
 		.time = lingering,
 		.until = until,
@@ -218,7 +228,7 @@ int report_hold(struct report *report, const struct history_row *row,
 	}
 	if (pool)
 		pool_rise(report, pool, row->port, since);
-	if (error || until == INT64_MAX)
+	if (error || lingering == INT64_MAX)
 		return error;
 	return ends_add(report->ends, &end);
 }

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What went on over time: the rate, the ports that were held, the use of the pools; and the
  * same in numbers. */
+#include <inttypes.h>
+
 #include "format/markup.h"
 #include "lib/cleanup.h"
 #include "report/chart.h"
 #include "report/page.h"
 
-#define SECOND 1e9
+#define SECOND INT64_C(1000000000)
+#define DAY (86400 * SECOND)
 
 struct curves {
 	double kernel[TIMELINE_MOST], requested[TIMELINE_MOST], unknown[TIMELINE_MOST];
@@ -19,13 +22,26 @@ static double part_seconds(const struct report *report, unsigned int part)
 		timeline_end(&report->timeline, part) - timeline_begin(&report->timeline, part);
 
 	/* A moment: what there is of it. */
-	return length > 0 ? (double)length / SECOND : 1;
+	return length > 0 ? (double)length / (double)SECOND : 1;
 }
 
+/* It is a round one. */
 static const char *width_words(const struct report *report, struct buffer *out)
 {
+	static const struct {
+		int64_t ns;
+		const char *name;
+	} units[] = {{DAY, "d"},
+		     {3600 * SECOND, "h"},
+		     {60 * SECOND, "min"},
+		     {SECOND, "s"},
+		     {SECOND / 1000, "ms"}};
+	int i = 0;
+
+	while (report->timeline.width % units[i].ns)
+		i++;
 	buffer_reset(out);
-	markup_duration(out, (uint64_t)report->timeline.width);
+	buffer_printf(out, "%" PRId64 " %s", report->timeline.width / units[i].ns, units[i].name);
 	buffer_byte(out, 0);
 	return out->failed ? "" : out->data;
 }
@@ -53,10 +69,11 @@ static void legend_gaps(struct buffer *out, const struct report *report)
 
 /* ---- rate ---- */
 
-static void failures_put(const struct chart *above, const double *failures, double most)
+static void failures_put(const struct chart *above, const double *failures, double most,
+			 const char *width)
 {
 	struct buffer *out = above->out;
-	const double top = above->bottom + 48, bottom = top + 40;
+	const double top = above->bottom + 62, bottom = top + 40;
 	const struct timeline *timeline = &above->report->timeline;
 
 	buffer_printf(out,
@@ -64,10 +81,11 @@ static void failures_put(const struct chart *above, const double *failures, doub
 		      "<text class=\"value\" x=\"%d\" y=\"%.1f\">",
 		      CHART_LEFT, CHART_RIGHT, bottom, bottom, CHART_LEFT - 8, top + 9);
 	markup_number(out, (uint64_t)most);
-	buffer_printf(out,
-		      "</text><text class=\"value\" x=\"%d\" y=\"%.1f\">0</text>"
-		      "<text class=\"title\" x=\"%d\" y=\"%.1f\">claims that failed, each</text>\n",
-		      CHART_LEFT - 8, bottom + 4, CHART_LEFT + 4, top - 2);
+	buffer_printf(
+		out,
+		"</text><text class=\"value\" x=\"%d\" y=\"%.1f\">0</text>"
+		"<text class=\"title\" x=\"%d\" y=\"%.1f\">claims that failed, in each %s</text>\n",
+		CHART_LEFT - 8, bottom + 4, CHART_LEFT - 56, top - 8, width);
 	for (unsigned int i = 0; i < timeline->count; i++) {
 		const double begin = chart_x(above, timeline_begin(timeline, i));
 		const double end = chart_x(above, timeline_end(timeline, i));
@@ -147,7 +165,7 @@ static void rate_put(struct buffer *out, const struct report *report, struct cur
 		legend_put(out, "failed", "claims that failed");
 	legend_gaps(out, report);
 	buffer_text(out, "</ul>\n");
-	chart_begin(&chart, failed > 0 ? 316 : 264, &words);
+	chart_begin(&chart, failed > 0 ? 332 : 264, &words);
 	buffer_printf(out,
 		      "<text class=\"title\" x=\"%d\" y=\"14\">ports claimed per second</text>\n",
 		      CHART_LEFT - 56);
@@ -156,7 +174,7 @@ static void rate_put(struct buffer *out, const struct report *report, struct cur
 	if (unknown > 0)
 		chart_area(&chart, "unknown", curves->requested, curves->unknown);
 	if (failed > 0)
-		failures_put(&chart, curves->failures, failed);
+		failures_put(&chart, curves->failures, failed, width_words(report, &width));
 	rate_hits(&chart);
 	chart_end(&chart);
 	buffer_text(out, "<figcaption>Means over steps of ");

@@ -4,6 +4,7 @@
 #include "report/page.h"
 
 #define TOP 12
+#define CONTAINER_SHOWN 12
 #define FAILURES 40
 #define LISTENERS 200
 
@@ -19,8 +20,11 @@ static void process_name(struct buffer *out, const char *key)
 static void unit_name(struct buffer *out, const char *key)
 {
 	const uint32_t kind = key_take_number(&key);
-	const struct history_text name = key_take_text(&key);
+	struct history_text name = key_take_text(&key);
 
+	/* As the tools of containers show it. */
+	if (kind == REPORT_UNIT_CONTAINER && name.length > CONTAINER_SHOWN)
+		name.length = CONTAINER_SHOWN;
 	buffer_text(out, "<b>");
 	page_text(out, &name, "no unit or container");
 	buffer_text(out, "</b>");
@@ -59,7 +63,7 @@ struct top {
 
 static void cell_number(struct buffer *out, uint64_t number, bool bad)
 {
-	buffer_printf(out, "<td class=\"n%s\">", bad && number ? " bad-n" : "");
+	buffer_printf(out, "<td class=\"n%s\">", !number ? " z" : bad ? " bad-n" : "");
 	markup_number(out, number);
 	buffer_text(out, "</td>");
 }
@@ -127,7 +131,7 @@ static void top_others(struct buffer *out, const struct top *top, const struct k
 		return;
 	buffer_text(out, "<tr class=\"rest\"><th scope=\"row\">");
 	markup_number(out, count);
-	buffer_printf(out, " other%s%s%s</th>", count == 1 ? "" : "s", full ? " and more" : "", "");
+	buffer_printf(out, " other%s%s</th>", count == 1 ? "" : "s", full ? " and more" : "");
 	cell_claims(out, report_claims(&sum), 0);
 	cell_number(out, sum.kernel, false);
 	cell_number(out, sum.requested, false);
@@ -145,6 +149,10 @@ static void top_others(struct buffer *out, const struct top *top, const struct k
 
 static void top_put(struct buffer *out, const struct top *top, const struct report *report)
 {
+	static const char *const columns[] = {
+		"Ports claimed",   "kernel’s choice",	"requested",	   "Claims failed",
+		"Connects failed", "Most held at once", "Median lifetime", "95 % below",
+	};
 	const struct keyed *rank = &report->ranks[top->rank];
 	uint64_t most = 0;
 
@@ -160,14 +168,11 @@ static void top_put(struct buffer *out, const struct top *top, const struct repo
 	}
 	buffer_printf(out,
 		      "<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"%s\"><table "
-		      "id=\"%s\">\n<thead><tr><th scope=\"col\">%s</th><th class=\"n\" "
-		      "scope=\"col\">Ports claimed</th><th class=\"n\" scope=\"col\">by the "
-		      "kernel’s choice</th><th class=\"n\" scope=\"col\">requested</th><th "
-		      "class=\"n\" scope=\"col\">Claims failed</th><th class=\"n\" "
-		      "scope=\"col\">Connects failed</th><th class=\"n\" scope=\"col\">Most held "
-		      "at once</th><th class=\"n\" scope=\"col\">Median lifetime</th><th "
-		      "class=\"n\" scope=\"col\">95 %% below</th></tr></thead>\n<tbody>\n",
+		      "id=\"%s\">\n<thead><tr><th scope=\"col\">%s</th>",
 		      top->title, top->id, top->column);
+	for (size_t i = 0; i < sizeof(columns) / sizeof(*columns); i++)
+		buffer_printf(out, "<th class=\"n\" scope=\"col\">%s</th>", columns[i]);
+	buffer_text(out, "</tr></thead>\n<tbody>\n");
 	for (uint32_t i = 1; i < rank->count && i <= TOP; i++)
 		top_row(out, top, (const struct report_who *)rank->entries[i], most);
 	top_others(out, top, rank);
@@ -209,32 +214,42 @@ static void wanted_put(struct buffer *out, const struct history_text *trigger,
 	page_endpoint(out, ip, port);
 }
 
+static void blocker_put(struct buffer *out, const struct report_blocker *blocker, uint64_t failures)
+{
+	const struct history_text comm = {.data = blocker->name, .length = blocker->comm_length};
+
+	buffer_text(out, "<div>");
+	page_text(out, &comm, "unknown process");
+	if (blocker->pid)
+		buffer_printf(out, "[%u]", blocker->pid);
+	if (blocker->length > blocker->comm_length) {
+		buffer_text(out, " (");
+		markup_text(out, blocker->name + blocker->comm_length,
+			    blocker->length - blocker->comm_length);
+		buffer_byte(out, ')');
+	}
+	if (blocker->ports_most) {
+		buffer_text(out, " with up to ");
+		markup_number(out, blocker->ports_most);
+		buffer_text(out, " ports");
+	}
+	if (blocker->count != failures) {
+		buffer_text(out, ", ");
+		markup_number(out, blocker->count);
+		buffer_text(out, "×");
+	}
+	buffer_text(out, "</div>");
+}
+
 static void blockers_put(struct buffer *out, const struct report_failure *group)
 {
 	buffer_text(out, "<td>");
-	for (int i = 0; i < REPORT_BLOCKERS && group->blockers[i].count; i++) {
-		const struct report_blocker *blocker = &group->blockers[i];
-
-		buffer_text(out, "<div>");
-		markup_text(out, blocker->name, blocker->length);
-		if (blocker->pid)
-			buffer_printf(out, " [%u]", blocker->pid);
-		if (blocker->ports) {
-			buffer_text(out, ", up to ");
-			markup_number(out, blocker->ports);
-			buffer_text(out, " ports");
-		}
-		if (blocker->count != group->count) {
-			buffer_text(out, " (");
-			markup_number(out, blocker->count);
-			buffer_text(out, "×)");
-		}
-		buffer_text(out, "</div>");
-	}
+	for (int i = 0; i < REPORT_BLOCKERS && group->blockers[i].count; i++)
+		blocker_put(out, &group->blockers[i], group->count);
 	if (group->blockers_more) {
-		buffer_text(out, "<div>others (");
+		buffer_text(out, "<div>others, ");
 		markup_number(out, group->blockers_more);
-		buffer_text(out, "×)</div>");
+		buffer_text(out, "×</div>");
 	}
 	if (group->count > group->blocked) {
 		buffer_text(out, "<i>");
@@ -266,7 +281,7 @@ static void failure_row(struct buffer *out, const struct report_failure *group, 
 	page_process(out, &comm, &exe);
 	buffer_text(out, "</th><td>");
 	wanted_put(out, &trigger, &kind, &ip, key_take_number(&key));
-	buffer_text(out, "</td><td><b>");
+	buffer_text(out, "</td><td class=\"t\"><b>");
 	page_text(out, &error, "gave up");
 	buffer_text(out, "</b></td>");
 	cell_number(out, group->count, true);
@@ -358,10 +373,12 @@ static void listener_row(struct buffer *out, const struct report *report,
 		buffer_text(out, "before ");
 	markup_time(out, listener->since);
 	buffer_text(out, "</td><td class=\"t\">");
-	if (listener->until > report->until)
+	if (listener->until > report->until) {
 		buffer_text(out, "still at the end");
-	else
+	} else {
+		buffer_text(out, listener->unseen ? "seen until " : "");
 		markup_time(out, listener->until);
+	}
 	buffer_text(out, "</td>");
 	cell_number(out, listener->times, false);
 	buffer_text(out, "</tr>\n");

@@ -46,11 +46,11 @@ uint64_t report_lifetime_end(unsigned int number)
 	return ends[number];
 }
 
-int report_init(struct report *report, int64_t since, int64_t until)
+int report_init(struct report *report, int64_t since, int64_t until, int64_t now)
 {
 	int error = 0;
 
-	*report = (struct report){.since = since, .until = until, .second = INT64_MIN};
+	*report = (struct report){.since = since, .until = until, .now = now, .second = INT64_MIN};
 	timeline_set(&report->timeline, since, until);
 	report->buckets = calloc(report->timeline.count, sizeof(*report->buckets));
 	report->port_claims = calloc(PORTS, sizeof(*report->port_claims));

@@ -8,7 +8,8 @@
  * What counts as what: a lease was claimed in the period if its claim was seen and lies in
  * it, both ends included. One that was claimed before counts as held alone. It is held from
  * its claim to its end, and for at least 1 ns. Durations of leases whose end or whose claim
- * was not seen are no lifetimes.
+ * was not seen are no lifetimes. A lease that was in TIME_WAIT when it was seen last was so
+ * for its last minute at most: that long it counts as such.
  */
 #ifndef PORTSNOOP_REPORT_H
 #define PORTSNOOP_REPORT_H
@@ -77,12 +78,14 @@ struct report_pool {
 #define REPORT_FAILURE_LIMIT 8192
 #define REPORT_BLOCKERS 4
 
+/* Processes of one name, with sockets in one state. */
 struct report_blocker {
-	char *name; /* comm and state, hostile bytes */
-	uint32_t length;
-	uint32_t pid;	/* the last one */
-	uint32_t ports; /* the most */
-	uint64_t count;
+	char *name; /* comm, then state; hostile bytes */
+	uint32_t comm_length, length;
+	uint32_t pid;		    /* 0: not known, or several */
+	uint64_t ports, ports_most; /* of the last failure, and of any */
+	uint64_t count;		    /* failures */
+	uint64_t last;		    /* the last one's number, from 1 */
 };
 
 /* Key: comm, path of the program, trigger, error, protocol, address, number: port. */
@@ -107,6 +110,7 @@ struct report_listener {
 	uint64_t times;
 	uint32_t pid;  /* the last one */
 	bool predates; /* `since` is the start of the recording */
+	bool unseen;   /* `until` is the end of the recording */
 };
 
 /* ---- over time ---- */
@@ -177,7 +181,7 @@ struct report_totals {
 };
 
 struct report {
-	int64_t since, until;
+	int64_t since, until, now;
 	struct timeline timeline;
 	struct report_totals totals;
 	struct report_bucket *buckets; /* timeline.count */
@@ -205,8 +209,9 @@ struct report {
 	uint64_t second_count;
 };
 
-/* `since` and `until`: CLOCK_REALTIME, ns, both included. 0 or -ENOMEM. */
-int report_init(struct report *report, int64_t since, int64_t until);
+/* CLOCK_REALTIME, ns, both ends of the period included; `now` is not before them. 0 or
+ * -ENOMEM. */
+int report_init(struct report *report, int64_t since, int64_t until, int64_t now);
 /* A history_visitor, for the rows that were held from `since` to `until`, in order. 0 or
  * -ENOMEM. */
 int report_row(void *report, const struct history_row *row);
