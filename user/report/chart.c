@@ -205,22 +205,32 @@ void chart_end(struct chart *chart)
 	buffer_text(chart->out, "</svg></div>\n");
 }
 
+/* Along the parts from `first` on, or back from the last one: where it is level, one stroke. */
 static void steps_put(const struct chart *chart, const double *values, unsigned int first,
 		      bool back)
 {
 	const struct timeline *timeline = &chart->report->timeline;
+	const int64_t from = timeline_begin(timeline, first);
+	const int64_t to = timeline_end(timeline, timeline->count - 1);
+	double level = -1;
 
 	for (unsigned int n = first; n < timeline->count; n++) {
 		const unsigned int i = back ? timeline->count - 1 - (n - first) : n;
-		const double y = chart_y(chart, values ? values[i] : 0);
-		const double begin = chart_x(chart, timeline_begin(timeline, i));
-		const double end = chart_x(chart, timeline_end(timeline, i));
-		const bool start = n == first && !back;
+		const double value = values ? values[i] : 0;
+		const int64_t time = back ? timeline_end(timeline, i) : timeline_begin(timeline, i);
+		const double y = chart_y(chart, value);
 
-		/* To where this part begins, or ends; and along it. */
-		buffer_printf(chart->out, "%c%.1f %.1f", start ? 'M' : 'L', back ? end : begin, y);
-		buffer_printf(chart->out, "H%.1f", back ? begin : end);
+		if (n > first && value >= level && value <= level)
+			continue;
+		if (n > first)
+			buffer_printf(chart->out, "H%.1fV%.1f", chart_x(chart, time), y);
+		else if (back)
+			buffer_printf(chart->out, "V%.1f", y);
+		else
+			buffer_printf(chart->out, "M%.1f %.1f", chart_x(chart, time), y);
+		level = value;
 	}
+	buffer_printf(chart->out, "H%.1f", chart_x(chart, back ? from : to));
 }
 
 void chart_area(const struct chart *chart, const char *class, const double *low, const double *high)

@@ -212,7 +212,7 @@ int report_hold(struct report *report, const struct history_row *row,
 	const int64_t until = row->until > row->time ? row->until : row->time + 1;
 	const int64_t lingering = lingering_since(report, row, until);
 	struct end end = {
-		.time = lingering,
+		.time = lingering > since ? lingering : since,
 		.until = until,
 		.port = row->port,
 		.pool = pool ? pool->base.index : NONE,

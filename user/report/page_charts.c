@@ -273,7 +273,8 @@ static void held_put(struct buffer *out, const struct report *report, struct cur
 static void use_curve(const struct chart *chart, const struct page_use *use, unsigned int number,
 		      double *values)
 {
-	char class[16];
+	static const char *const classes[PAGE_USES] = {"curve c0", "curve c1", "curve c2",
+						       "curve c3"};
 	unsigned int first = 0;
 
 	for (unsigned int i = 0; i < chart->report->timeline.count; i++)
@@ -281,8 +282,7 @@ static void use_curve(const struct chart *chart, const struct page_use *use, uns
 	/* A path is drawn from where it was followed on. */
 	while (use->path && first + 1 < chart->report->timeline.count && !use->series->peaks[first])
 		first++;
-	snprintf(class, sizeof(class), "curve c%u", number);
-	chart_line(chart, class, values, first);
+	chart_line(chart, classes[number], values, first);
 }
 
 static void use_legend(struct buffer *out, const struct page_use *use, unsigned int number)
