@@ -11,49 +11,47 @@
 #define HOUR (60 * MINUTE)
 #define DAY (24 * HOUR)
 
-static int64_t width_choose(int64_t length)
-{
-	static const int64_t widths[] = {
-		SECOND / 1000, SECOND / 100, SECOND / 10, SECOND,    2 * SECOND, 5 * SECOND,
-		10 * SECOND,   15 * SECOND,  30 * SECOND, MINUTE,    2 * MINUTE, 5 * MINUTE,
-		10 * MINUTE,   15 * MINUTE,  30 * MINUTE, HOUR,	     2 * HOUR,	 3 * HOUR,
-		6 * HOUR,      12 * HOUR,    DAY,	  2 * DAY,   7 * DAY,	 14 * DAY,
-		28 * DAY,      91 * DAY,     182 * DAY,	  364 * DAY, 3640 * DAY,
-	};
-	const size_t count = sizeof(widths) / sizeof(*widths);
-
-	for (size_t i = 0; i < count; i++)
-		/* One more than that if the beginning is not round. */
-		if (length / widths[i] < TIMELINE_MOST - 1)
-			return widths[i];
-	return widths[count - 1];
-}
+static const int64_t widths[] = {
+	SECOND / 1000, SECOND / 100, SECOND / 10, SECOND,    2 * SECOND, 5 * SECOND,
+	10 * SECOND,   15 * SECOND,  30 * SECOND, MINUTE,    2 * MINUTE, 5 * MINUTE,
+	10 * MINUTE,   15 * MINUTE,  30 * MINUTE, HOUR,	     2 * HOUR,	 3 * HOUR,
+	6 * HOUR,      12 * HOUR,    DAY,	  2 * DAY,   7 * DAY,	 14 * DAY,
+	28 * DAY,      91 * DAY,     182 * DAY,	  364 * DAY, 3640 * DAY,
+};
 
 int64_t timeline_zone(int64_t ns)
 {
 	uint32_t rest;
-	time_t second = text_split(ns, &rest);
+	const time_t second = text_split(ns, &rest);
 	struct tm local;
 
 	return localtime_r(&second, &local) ? local.tm_gmtoff * SECOND : 0;
 }
 
-void timeline_set(struct timeline *timeline, int64_t since, int64_t until)
+/* In parts of this width; how many that would be. */
+static int64_t parts_set(struct timeline *timeline, int64_t width, int64_t zone)
 {
-	const int64_t width = width_choose(until - since);
-	int64_t behind = (since % width + timeline_zone(since) % width) % width;
+	int64_t behind = (timeline->since % width + zone % width) % width;
+	int64_t count;
 
 	if (behind < 0)
 		behind += width;
-	*timeline = (struct timeline){
-		.since = since,
-		.until = until,
-		.origin = since - behind,
-		.width = width,
-	};
-	timeline->count = (unsigned int)((until - timeline->origin + width - 1) / width);
-	if (!timeline->count)
-		timeline->count = 1;
+	timeline->width = width;
+	timeline->origin = timeline->since - behind;
+	count = (timeline->until - timeline->since) / width;
+	count += (behind + (timeline->until - timeline->since) % width + width - 1) / width;
+	return count ? count : 1;
+}
+
+void timeline_set(struct timeline *timeline, int64_t since, int64_t until)
+{
+	const int64_t zone = timeline_zone(since);
+	int64_t count = TIMELINE_MOST + 1;
+
+	*timeline = (struct timeline){.since = since, .until = until};
+	for (size_t i = 0; i < sizeof(widths) / sizeof(*widths) && count > TIMELINE_MOST; i++)
+		count = parts_set(timeline, widths[i], zone);
+	timeline->count = (unsigned int)count;
 }
 
 int64_t timeline_begin(const struct timeline *timeline, unsigned int part)
@@ -65,11 +63,10 @@ int64_t timeline_begin(const struct timeline *timeline, unsigned int part)
 
 int64_t timeline_end(const struct timeline *timeline, unsigned int part)
 {
-	int64_t end;
+	int64_t end = timeline->origin + (int64_t)part * timeline->width;
 
 	/* The last one may reach beyond what can be said. */
-	if (__builtin_add_overflow(timeline->origin, ((int64_t)part + 1) * timeline->width, &end) ||
-	    end > timeline->until)
+	if (__builtin_add_overflow(end, timeline->width, &end) || end > timeline->until)
 		return timeline->until;
 	return end;
 }

@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#define TIMELINE_MOST 288
+#define TIMELINE_MOST 289 /* a day in 5 minutes, wherever it begins */
 
 struct timeline {
 	int64_t since, until; /* CLOCK_REALTIME, ns */
