@@ -374,6 +374,44 @@ static const struct page_section history_sections[] = {
 	{0},
 };
 
+static const struct page_section report_sections[] = {
+	{"WHAT IS COUNTED",
+	 "A port was claimed in the period if the claim was seen and lies in it, both ends included. "
+	 "What was claimed before, or before the recording, counts as held, not as claimed. A lease "
+	 "is held from its claim until the port is given back, TIME_WAIT included.\n"
+	 "\n"
+	 "Claims that failed are told apart from connects that had a port and got no connection. No "
+	 "port was free where any was asked for: connect fails with EADDRNOTAVAIL, bind to 0 with "
+	 "EADDRINUSE, a UDP send with EAGAIN.\n"
+	 "\n"
+	 "A lifetime is that of a lease that was claimed in the period and has ended, both seen; "
+	 "medians and percentiles are right to 0.2 %. All other numbers are exact: the views of the "
+	 "database, see portsnoop-history(8), give the same.\n"
+	 "\n"
+	 "Of a pool it is shown how many of its port numbers are taken, per network namespace and "
+	 "transport, and per source address and destination as well: TCP connections to different "
+	 "destinations may share a port, so one destination can be out of ports while others are "
+	 "not.\n"
+	 "\n"
+	 "Times without a recording are hatched in every chart, times in which something was lost "
+	 "are dotted, and both are listed at the end, with what the report cannot say."},
+	{"EXIT STATUS", "0\tthe page was written\n"
+			"1\tthe page was written, but nothing was recorded in the period\n"
+			"2\tan error, or a wrong command line: the file is as it was"},
+	{"ENVIRONMENT", "TZ\tthe time zone of the page\n"
+			"TMPDIR\twhere much is sorted\n"},
+	{"FILES", "/var/lib/portsnoop/history.db\tthe database"},
+	{"EXAMPLES", "The last day:\n"
+		     "\n"
+		     "  # portsnoop report -o report.html\n"
+		     "\n"
+		     "What happened around two o'clock?\n"
+		     "\n"
+		     "  # portsnoop report --since 'yesterday 13:30' --until 'yesterday 14:30' "
+		     "-o outage.html"},
+	{0},
+};
+
 const struct page page_list[] = {
 	{NULL, program_sections, "ss(8), lsof(8)"},
 	{"trace", trace_sections, "portsnoop-replay(8), portsnoop-doctor(8)"},
@@ -384,6 +422,7 @@ const struct page page_list[] = {
 	{"replay", replay_sections, "portsnoop-trace(8)"},
 	{"doctor", doctor_sections, NULL},
 	{"record", record_sections, "portsnoop-history(8), systemctl(1)"},
+	{"report", report_sections, "portsnoop-history(8), portsnoop-record(8)"},
 	{"history", history_sections, "portsnoop-record(8), systemd.time(7), sqlite3(1)"},
 	{0},
 };
