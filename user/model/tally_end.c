@@ -78,6 +78,29 @@ static bool map_remove(const struct tally_ends *ends, enum tally_map map, const 
 	return ends->world.remove(ends->world.context, map, key);
 }
 
+/* NULL: out of memory. */
+static struct quiet *quiet_get(struct tally_ends *ends, const struct quiet_key *key,
+			       const struct tally_counts *counts, uint64_t now)
+{
+	struct quiet *row;
+
+	HASH_FIND(hh, ends->rows, key, sizeof(*key), row);
+	if (row)
+		return row;
+	row = calloc(1, sizeof(*row));
+	if (!row)
+		return NULL;
+	row->key = *key;
+	row->counts = *counts;
+	row->since = now;
+	HASH_ADD(hh, ends->rows, key, sizeof(row->key), row);
+	if (!row->hh.tbl) {
+		free(row);
+		return NULL;
+	}
+	return row;
+}
+
 /* For how long the row has been the same, in all readings since; 0: since this one. */
 static uint64_t quiet_for(struct tally_ends *ends, enum tally_map map, const void *bytes,
 			  size_t size, const struct tally_counts *counts, uint64_t now)
@@ -86,20 +109,10 @@ static uint64_t quiet_for(struct tally_ends *ends, enum tally_map map, const voi
 	struct quiet *row;
 
 	memcpy(key.bytes, bytes, size);
-	HASH_FIND(hh, ends->rows, &key, sizeof(key), row);
-	if (!row) {
-		row = calloc(1, sizeof(*row));
-		if (!row)
-			return 0;
-		row->key = key;
-		row->counts = *counts;
-		row->since = now;
-		HASH_ADD(hh, ends->rows, key, sizeof(row->key), row);
-		if (!row->hh.tbl) {
-			free(row);
-			return 0;
-		}
-	} else if (memcmp(&row->counts, counts, sizeof(*counts)) != 0) {
+	row = quiet_get(ends, &key, counts, now);
+	if (!row)
+		return 0;
+	if (memcmp(&row->counts, counts, sizeof(*counts)) != 0) {
 		row->counts = *counts;
 		row->since = now;
 	}
