@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
 /* The keys of all maps fit, and no two maps share one. */
@@ -93,6 +95,10 @@ static uint64_t quiet_for(struct tally_ends *ends, enum tally_map map, const voi
 		row->counts = *counts;
 		row->since = now;
 		HASH_ADD(hh, ends->rows, key, sizeof(row->key), row);
+		if (!row->hh.tbl) {
+			free(row);
+			return 0;
+		}
 	} else if (memcmp(&row->counts, counts, sizeof(*counts)) != 0) {
 		row->counts = *counts;
 		row->since = now;
