@@ -17,7 +17,6 @@
 #include "lib/log.h"
 #include "lib/option.h"
 #include "lib/signals.h"
-#include "model/text.h"
 #include "probe/procfs.h"
 #include "probe/tally.h"
 #include "sink/output.h"
@@ -269,10 +268,12 @@ static int resize_open(struct run *run)
 /* --once is silent until its end: who waits is told, and knows from when on it counts. */
 static void once_say(const struct run *run)
 {
-	char text[TEXT_DURATION + 1];
+	CLEANUP(buffer_free) struct buffer text = BUFFER_EMPTY;
 
-	*text_duration(text, run->options->duration) = '\0';
-	log_message("counting for %s; Ctrl-C shows what there is by then", text);
+	rate_duration(&text, run->options->duration);
+	buffer_byte(&text, '\0');
+	log_message("counting for %s; Ctrl-C shows what there is by then",
+		    text.failed ? "a while" : text.data);
 }
 
 static bool screen_wanted(const struct rate_options *options)

@@ -8,7 +8,6 @@
 #include "format/cell.h"
 #include "lib/cleanup.h"
 #include "lib/escape.h"
-#include "model/text.h"
 
 #define COLOR_RED "\033[31m"
 #define COLOR_WARNING "\033[33m"
@@ -321,13 +320,6 @@ static void clock_put(struct buffer *out, int64_t wall)
 		buffer_text(out, text);
 }
 
-static void duration_put(struct buffer *out, uint64_t ns)
-{
-	char text[TEXT_DURATION];
-
-	buffer_append(out, text, (size_t)(text_duration(text, ns) - text));
-}
-
 static void title_put(struct table *table)
 {
 	const struct rate_view *view = table->view;
@@ -337,10 +329,10 @@ static void title_put(struct table *table)
 	clock_put(&table->name, view->wall);
 	buffer_printf(&table->name, "  claims by %s%s, ", rate_by_name(by),
 		      by == RATE_DESTINATION ? ", kernel-chosen only" : "");
-	duration_put(&table->name, view->result.interval);
+	rate_duration(&table->name, view->result.interval);
 	if (!view->once) {
 		buffer_text(&table->name, " of ");
-		duration_put(&table->name, view->result.since);
+		rate_duration(&table->name, view->result.since);
 	}
 	buffer_printf(&table->name, "  %s", tier_name(view->tier));
 	words_put(table, NULL);
@@ -519,7 +511,7 @@ void rate_line(struct buffer *out, const struct rate_view *view)
 
 	clock_put(out, view->wall);
 	buffer_byte(out, ' ');
-	duration_put(out, result->interval);
+	rate_duration(out, result->interval);
 	buffer_printf(out,
 		      "  kernel %" PRIu64 "  requested %" PRIu64 "  failed %" PRIu64
 		      "  released %" PRIu64 "  time_wait %s%" PRIu64 "  %s %" PRIu64,
