@@ -44,7 +44,7 @@ static const struct {
 	[FAILED] = {"FAILED", 7, 7, 7, true},	[RELEASED] = {"REL/s", 7, 7, 5, true},
 	[TIME_WAITS] = {"TW/s", 7, 7, 4, true}, [HELD] = {"HELD", 7, 7, 1, true},
 	[TOTAL] = {"TOTAL", 8, 8, 0, true},	[HISTORY] = {"HISTORY", 10, RATE_HISTORY, 2, false},
-	[ERRORS] = {"ERROR", 16, 22, 6, false},
+	[ERRORS] = {"ERROR", 18, 22, 6, false},
 };
 
 static const char *const headings[RATE_BYS] = {
@@ -100,10 +100,11 @@ static unsigned int names_width(struct table *table)
 	return table->view->width && width > columns[NAME].most ? columns[NAME].most : width;
 }
 
-/* By destination there is nothing to be said in it. */
+/* There is nothing to be said in it: by destination, or of one interval. */
 static bool column_is_empty(const struct table *table, unsigned int column)
 {
-	return table->view->result.by == RATE_DESTINATION && column == REQUESTED;
+	return (column == REQUESTED && table->view->result.by == RATE_DESTINATION) ||
+	       (column == HISTORY && table->view->once);
 }
 
 /* What is left goes to the names, then to the history, then to the errors. */
