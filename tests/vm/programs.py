@@ -96,7 +96,7 @@ def elf_machine(path):
 
 
 # What a guest runs in each tier beside the situations: NAME.sh.
-SCRIPTS = ("tally", "ledger", "record", "capability")
+SCRIPTS = ("tally", "ledger", "record", "capability", "rate")
 
 
 def programs_get(arch, portsnoop, busybox):
