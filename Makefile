@@ -174,7 +174,7 @@ bench-peers: build/portsnoop-static ## what bindsnoop, tcpconnect and others see
 
 ifneq ($(wildcard tests/bench/run.sh),)
 .PHONY: bench
-bench: build/portsnoop ## sudo make bench: measure, and print a table a part (ARGS="who memory start soak store history record")
+bench: build/portsnoop build/live/tally_reader ## sudo make bench: measure, and print a table a part (ARGS="tally who memory start soak store history record")
 	@tests/bench/run.sh $(ARGS)
 endif
 

@@ -78,6 +78,29 @@ static bool map_remove(const struct tally_ends *ends, enum tally_map map, const 
 	return ends->world.remove(ends->world.context, map, key);
 }
 
+/* NULL: out of memory. */
+static struct quiet *quiet_get(struct tally_ends *ends, const struct quiet_key *key,
+			       const struct tally_counts *counts, uint64_t now)
+{
+	struct quiet *row;
+
+	HASH_FIND(hh, ends->rows, key, sizeof(*key), row);
+	if (row)
+		return row;
+	row = calloc(1, sizeof(*row));
+	if (!row)
+		return NULL;
+	row->key = *key;
+	row->counts = *counts;
+	row->since = now;
+	HASH_ADD(hh, ends->rows, key, sizeof(row->key), row);
+	if (!row->hh.tbl) {
+		free(row);
+		return NULL;
+	}
+	return row;
+}
+
 /* For how long the row has been the same, in all readings since; 0: since this one. */
 static uint64_t quiet_for(struct tally_ends *ends, enum tally_map map, const void *bytes,
 			  size_t size, const struct tally_counts *counts, uint64_t now)
@@ -86,20 +109,10 @@ static uint64_t quiet_for(struct tally_ends *ends, enum tally_map map, const voi
 	struct quiet *row;
 
 	memcpy(key.bytes, bytes, size);
-	HASH_FIND(hh, ends->rows, &key, sizeof(key), row);
-	if (!row) {
-		row = calloc(1, sizeof(*row));
-		if (!row)
-			return 0;
-		row->key = key;
-		row->counts = *counts;
-		row->since = now;
-		HASH_ADD(hh, ends->rows, key, sizeof(row->key), row);
-		if (!row->hh.tbl) {
-			free(row);
-			return 0;
-		}
-	} else if (memcmp(&row->counts, counts, sizeof(*counts)) != 0) {
+	row = quiet_get(ends, &key, counts, now);
+	if (!row)
+		return 0;
+	if (memcmp(&row->counts, counts, sizeof(*counts)) != 0) {
 		row->counts = *counts;
 		row->since = now;
 	}
@@ -221,23 +234,27 @@ static void key_name(const struct tally_reading *reading, const struct tally_key
 static void names_end(struct tally_ends *ends, const struct tally_reading *reading,
 		      const struct named *named)
 {
-	bool is_short = map_is_short(ends, TALLY_MAP_CGROUPS, reading->cgroup_count);
+	bool names_short = map_is_short(ends, TALLY_MAP_NAMES, reading->process_count);
+	bool paths_short = map_is_short(ends, TALLY_MAP_CGROUPS, reading->cgroup_count);
 	const struct tally_counts none = {0};
 
 	for (size_t i = 0; i < reading->process_count; i++) {
 		const struct tally_process_row *row = &reading->processes[i];
 		const struct tally_process key = {.start = row->start, .pid = row->pid};
+		bool ended = !named->processes[i] && process_ended(ends, row->pid);
+		uint64_t quiet;
 
-		if (!named->processes[i] &&
-		    (process_ended(ends, row->pid) ||
-		     (!ends->world.sees_processes &&
-		      map_is_short(ends, TALLY_MAP_NAMES, reading->process_count))))
+		if (named->processes[i] || (!ended && (ends->world.sees_processes || !names_short)))
+			continue;
+		/* The row may have come after the rows were read, and its end, too. */
+		quiet = quiet_for(ends, TALLY_MAP_NAMES, &key, sizeof(key), &none, reading->time);
+		if (quiet && (ended || quiet > TALLY_QUIET_NS))
 			map_remove(ends, TALLY_MAP_NAMES, &key);
 	}
 	for (size_t i = 0; i < reading->cgroup_count; i++) {
 		const uint64_t *id = &reading->cgroups[i].id;
 
-		if (!named->cgroups[i] && is_short &&
+		if (!named->cgroups[i] && paths_short &&
 		    quiet_for(ends, TALLY_MAP_CGROUPS, id, sizeof(*id), &none, reading->time) >
 			    TALLY_QUIET_NS)
 			map_remove(ends, TALLY_MAP_CGROUPS, id);
