@@ -244,12 +244,13 @@ void rate_error_name(struct buffer *out, const struct rate_error *error)
 
 unsigned int rate_gaps(const struct rate_view *view, struct rate_gap gaps[RATE_GAPS])
 {
+	const struct rate_counts *overflow = &view->result.overflow.now;
 	const struct tally_counts *rest = view->rest;
 	const bool unknown = view->skipped == UINT64_MAX;
 	const struct rate_gap all[] = {
 		{"overflow",
 		 "attempts that found no room in the tally, counted in the total but in no row",
-		 rate_attempts(&view->result.overflow.now)},
+		 rate_attempts(overflow) + overflow->connect_failures},
 		{"errors", "failures whose errno found no room in the tally",
 		 rest[TALLY_REST_ERRORS].failures + rest[TALLY_REST_ERRORS].connect_failures +
 			 rest[TALLY_REST_ERRORS].claims},
