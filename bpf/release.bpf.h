@@ -56,12 +56,13 @@ static __always_inline void release_final(struct sock *sk, u32 flags)
 	u64 key = (u64)sk;
 	struct lease *lease = bpf_map_lookup_elem(&sockets, &key);
 
-	if (lease) {
+	if (config.tally) /* also where no lease found room */
+		tally_forget(sk, lease && lease->lingers);
+	if (!lease)
+		return;
+	if (!config.tally)
 		release_emit(lease, sk, flags);
-		bpf_map_delete_elem(&sockets, &key);
-	}
-	if (config.tally)
-		tally_forget(sk);
+	bpf_map_delete_elem(&sockets, &key);
 }
 
 /* A connection goes into TIME_WAIT: its bucket keeps the port when the socket gives

@@ -69,8 +69,8 @@ def measure():
             for line in told.splitlines():
                 kind, ns = line.split("\t")
                 taken[kind][name].append(float(ns))
-    bench.title(f"ns of CPU a claim, from socket() to close(): medians of {options.rounds} rounds of {options.claims}, "
-                f"{', '.join(sorted(tiers - {'none'}))} tier")
+    bench.title("ns of CPU a claim, from socket() to close(): the fastest 100 of "
+                f"{options.claims}, medians of {options.rounds} rounds, {', '.join(sorted(tiers - {'none'}))} tier")
     rows = []
     for kind, by_way in taken.items():
         bare, counted, traced = (statistics.median(by_way[name]) for name, _ in WAYS)
