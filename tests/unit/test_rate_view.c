@@ -291,7 +291,7 @@ static void test_widths(void **state)
 		}
 		if (width >= 60)
 			assert_int_equal(!strstr(out.data, "no room for the columns"),
-					 width >= 105);
+					 width >= 107);
 	}
 }
 

@@ -100,7 +100,7 @@ def elf_machine(path):
 
 
 # What a guest runs in each tier beside the situations: NAME.sh.
-SCRIPTS = ("tally", "ledger", "record", "pool", "capability")
+SCRIPTS = ("tally", "ledger", "record", "pool", "rate", "capability")
 
 
 def programs_get(arch, portsnoop, busybox):

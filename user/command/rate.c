@@ -17,7 +17,6 @@
 #include "lib/log.h"
 #include "lib/option.h"
 #include "lib/signals.h"
-#include "model/text.h"
 #include "probe/procfs.h"
 #include "probe/tally.h"
 #include "sink/output.h"
@@ -203,10 +202,10 @@ static void descriptor_drain(int fd)
 		continue;
 }
 
-enum { LOOP_COUNT = 1, LOOP_OUTPUT };
+/* What could not be read was said. */
+#define LOOP_COUNT 1
 
-/* Until there is a reason to stop. 0; or LOOP_COUNT after what was said; or negative errno
- * of the output. */
+/* Until there is a reason to stop. 0, LOOP_COUNT, or negative errno of the output. */
 static int rate_loop(struct run *run)
 {
 	struct pollfd fds[] = {
@@ -266,13 +265,20 @@ static int resize_open(struct run *run)
 	return run->resized < 0 ? -errno : 0;
 }
 
-/* --once is silent until its end: who waits is told, and knows from when on it counts. */
-static void once_say(const struct run *run)
+/* Who waits for something to see is told how long, and from when on it counts. */
+static void start_say(const struct run *run)
 {
-	char text[TEXT_DURATION + 1];
+	const struct rate_options *options = run->options;
+	CLEANUP(buffer_free) struct buffer text = BUFFER_EMPTY;
 
-	*text_duration(text, run->options->duration) = '\0';
-	log_message("counting for %s; Ctrl-C shows what there is by then", text);
+	rate_duration(&text, options->once ? options->duration : options->interval);
+	buffer_byte(&text, '\0');
+	if (text.failed)
+		return;
+	if (options->once)
+		log_message("counting for %s; Ctrl-C shows what there is by then", text.data);
+	else if (run->screen)
+		log_message("counting; the first table comes in %s", text.data);
 }
 
 static bool screen_wanted(const struct rate_options *options)
@@ -320,8 +326,7 @@ static int rate_start(struct run *run)
 	error = timers_open(run);
 	if (error)
 		return log_error(error, "rate: a timer"), EXIT_FAILURE;
-	if (options->once)
-		once_say(run);
+	start_say(run);
 	return 0;
 }
 

@@ -39,6 +39,9 @@ struct rate_view {
 /* "curl[42]": hostile bytes, to be escaped. Of a container the start of its id. */
 void rate_name(struct buffer *out, const struct rate_view *view, const struct rate_group *group);
 
+/* "1.0s": a timer is never quite on time. */
+void rate_duration(struct buffer *out, uint64_t ns);
+
 /* "EADDRINUSE", or "aborted". */
 void rate_error_name(struct buffer *out, const struct rate_error *error);
 

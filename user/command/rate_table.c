@@ -8,7 +8,6 @@
 #include "format/cell.h"
 #include "lib/cleanup.h"
 #include "lib/escape.h"
-#include "model/text.h"
 
 #define COLOR_RED "\033[31m"
 #define COLOR_WARNING "\033[33m"
@@ -45,7 +44,7 @@ static const struct {
 	[FAILED] = {"FAILED", 7, 7, 7, true},	[RELEASED] = {"REL/s", 7, 7, 5, true},
 	[TIME_WAITS] = {"TW/s", 7, 7, 4, true}, [HELD] = {"HELD", 7, 7, 1, true},
 	[TOTAL] = {"TOTAL", 8, 8, 0, true},	[HISTORY] = {"HISTORY", 10, RATE_HISTORY, 2, false},
-	[ERRORS] = {"ERROR", 16, 22, 6, false},
+	[ERRORS] = {"ERROR", 18, 22, 6, false},
 };
 
 static const char *const headings[RATE_BYS] = {
@@ -101,10 +100,11 @@ static unsigned int names_width(struct table *table)
 	return table->view->width && width > columns[NAME].most ? columns[NAME].most : width;
 }
 
-/* By destination there is nothing to be said in it. */
+/* There is nothing to be said in it: by destination, or of one interval. */
 static bool column_is_empty(const struct table *table, unsigned int column)
 {
-	return table->view->result.by == RATE_DESTINATION && column == REQUESTED;
+	return (column == REQUESTED && table->view->result.by == RATE_DESTINATION) ||
+	       (column == HISTORY && table->view->once);
 }
 
 /* What is left goes to the names, then to the history, then to the errors. */
@@ -321,13 +321,6 @@ static void clock_put(struct buffer *out, int64_t wall)
 		buffer_text(out, text);
 }
 
-static void duration_put(struct buffer *out, uint64_t ns)
-{
-	char text[TEXT_DURATION];
-
-	buffer_append(out, text, (size_t)(text_duration(text, ns) - text));
-}
-
 static void title_put(struct table *table)
 {
 	const struct rate_view *view = table->view;
@@ -337,10 +330,10 @@ static void title_put(struct table *table)
 	clock_put(&table->name, view->wall);
 	buffer_printf(&table->name, "  claims by %s%s, ", rate_by_name(by),
 		      by == RATE_DESTINATION ? ", kernel-chosen only" : "");
-	duration_put(&table->name, view->result.interval);
+	rate_duration(&table->name, view->result.interval);
 	if (!view->once) {
 		buffer_text(&table->name, " of ");
-		duration_put(&table->name, view->result.since);
+		rate_duration(&table->name, view->result.since);
 	}
 	buffer_printf(&table->name, "  %s", tier_name(view->tier));
 	words_put(table, NULL);
@@ -519,7 +512,7 @@ void rate_line(struct buffer *out, const struct rate_view *view)
 
 	clock_put(out, view->wall);
 	buffer_byte(out, ' ');
-	duration_put(out, result->interval);
+	rate_duration(out, result->interval);
 	buffer_printf(out,
 		      "  kernel %" PRIu64 "  requested %" PRIu64 "  failed %" PRIu64
 		      "  released %" PRIu64 "  time_wait %s%" PRIu64 "  %s %" PRIu64,

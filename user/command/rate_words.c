@@ -244,12 +244,13 @@ void rate_error_name(struct buffer *out, const struct rate_error *error)
 
 unsigned int rate_gaps(const struct rate_view *view, struct rate_gap gaps[RATE_GAPS])
 {
+	const struct rate_counts *overflow = &view->result.overflow.now;
 	const struct tally_counts *rest = view->rest;
 	const bool unknown = view->skipped == UINT64_MAX;
 	const struct rate_gap all[] = {
 		{"overflow",
 		 "attempts that found no room in the tally, counted in the total but in no row",
-		 rate_attempts(&view->result.overflow.now)},
+		 rate_attempts(overflow) + overflow->connect_failures},
 		{"errors", "failures whose errno found no room in the tally",
 		 rest[TALLY_REST_ERRORS].failures + rest[TALLY_REST_ERRORS].connect_failures +
 			 rest[TALLY_REST_ERRORS].claims},
@@ -270,10 +271,14 @@ unsigned int rate_gaps(const struct rate_view *view, struct rate_gap gaps[RATE_G
 	return count;
 }
 
-static void interval_put(struct buffer *out, uint64_t ns)
+#define ROUNDED 10000000 /* ns */
+
+void rate_duration(struct buffer *out, uint64_t ns)
 {
 	char text[TEXT_DURATION];
 
+	if (ns > 10 * ROUNDED)
+		ns = (ns + ROUNDED / 2) / ROUNDED * ROUNDED;
 	buffer_append(out, text, (size_t)(text_duration(text, ns) - text));
 }
 
@@ -284,7 +289,7 @@ void rate_message(struct buffer *out, const struct rate_view *view)
 	struct rate_counts most;
 
 	buffer_printf(out, "%" PRIu64 " claims in ", rate_claims(&total));
-	interval_put(out, result->interval);
+	rate_duration(out, result->interval);
 	buffer_printf(out, " (%" PRIu64 " kernel-chosen), %" PRIu64 " failed", total.kernel,
 		      total.failures);
 	if (!result->count)

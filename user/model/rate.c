@@ -18,7 +18,7 @@
 #define GONE_KEPT (GONE_MOST / 4 * 3)
 
 struct entry {
-	struct rate_group group; /* first: rows point to it */
+	struct rate_group group; /* first: a pointer to it is one to its entry */
 	uint64_t cgroup;
 	bool described; /* by its first row */
 	UT_hash_handle hh;
@@ -37,9 +37,9 @@ struct rate {
 	uint64_t start;
 	uint64_t time; /* of the newest reading */
 	uint64_t interval;
-	struct entry *entries; /* by subject */
-	struct alias *aliases; /* by cgroup */
-	struct entry **order;  /* as they are shown */
+	struct entry *entries;	   /* by subject */
+	struct alias *aliases;	   /* by cgroup */
+	struct rate_group **order; /* as they are shown */
 	size_t order_room;
 	struct rate_errors errors; /* of all */
 	struct rate_sum forgotten;
@@ -399,8 +399,8 @@ static int number_compare(uint64_t a, uint64_t b)
 
 static int total_compare(const void *first, const void *second)
 {
-	const struct rate_group *a = *(const struct rate_group *const *)first;
-	const struct rate_group *b = *(const struct rate_group *const *)second;
+	const struct rate_group *a = *(struct rate_group *const *)first;
+	const struct rate_group *b = *(struct rate_group *const *)second;
 	int order = number_compare(rate_attempts(&a->sum.now), rate_attempts(&b->sum.now));
 
 	if (!order)
@@ -410,8 +410,8 @@ static int total_compare(const void *first, const void *second)
 
 static int interval_compare(const void *first, const void *second)
 {
-	const struct rate_group *a = *(const struct rate_group *const *)first;
-	const struct rate_group *b = *(const struct rate_group *const *)second;
+	const struct rate_group *a = *(struct rate_group *const *)first;
+	const struct rate_group *b = *(struct rate_group *const *)second;
 	const struct rate_counts in_a = rate_interval(&a->sum), in_b = rate_interval(&b->sum);
 	int order = number_compare(rate_attempts(&in_a), rate_attempts(&in_b));
 
@@ -422,7 +422,8 @@ static int interval_compare(const void *first, const void *second)
 static int entries_sort(struct rate *rate)
 {
 	const size_t count = HASH_COUNT(rate->entries);
-	struct entry *entry, **grown;
+	struct rate_group **grown;
+	struct entry *entry;
 	size_t i = 0;
 
 	if (count > rate->order_room) {
@@ -433,9 +434,9 @@ static int entries_sort(struct rate *rate)
 		rate->order_room = count * 2;
 	}
 	for (entry = rate->entries; entry; entry = entry->hh.next)
-		rate->order[i++] = entry;
+		rate->order[i++] = &entry->group;
 	if (count)
-		qsort(rate->order, count, sizeof(struct entry *), interval_compare);
+		qsort(rate->order, count, sizeof(*rate->order), interval_compare);
 	return 0;
 }
 
@@ -450,14 +451,13 @@ static int entries_forget(struct rate *rate)
 		gone += !entry->group.live;
 	if (gone <= GONE_MOST)
 		return 0;
-	qsort(rate->order, count, sizeof(struct entry *), total_compare);
+	qsort(rate->order, count, sizeof(*rate->order), total_compare);
 	while (i-- && gone > GONE_KEPT) {
-		entry = rate->order[i];
-		if (entry->group.live)
+		if (rate->order[i]->live)
 			continue;
-		rate_sum_add(&rate->forgotten, &entry->group.sum);
+		rate_sum_add(&rate->forgotten, &rate->order[i]->sum);
 		rate->forgotten_count++;
-		entry_free(rate, entry);
+		entry_free(rate, (struct entry *)rate->order[i]);
 		gone--;
 	}
 	return entries_sort(rate);
@@ -498,7 +498,7 @@ struct rate_result rate_result(const struct rate *rate, size_t top)
 		.by = rate->by,
 		.interval = rate->interval,
 		.since = rate->time > rate->start ? rate->time - rate->start : 1,
-		.rows = (const struct rate_group *const *)rate->order,
+		.rows = rate->order,
 		.count = count < top ? count : top,
 		.rest = rate->forgotten,
 		.rest_count = rate->forgotten_count + count,
@@ -509,7 +509,7 @@ struct rate_result rate_result(const struct rate *rate, size_t top)
 
 	result.rest_count -= result.count;
 	for (size_t i = result.count; i < count; i++)
-		rate_sum_add(&result.rest, &rate->order[i]->group.sum);
+		rate_sum_add(&result.rest, &rate->order[i]->sum);
 	return result;
 }
 

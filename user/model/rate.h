@@ -88,7 +88,7 @@ struct rate_result {
 	uint64_t interval; /* ns that the newest interval took; more than 0 */
 	uint64_t since;	   /* ns since the start; more than 0 */
 	/* Those with most attempts in the interval first, then most since the start. */
-	const struct rate_group *const *rows;
+	struct rate_group *const *rows;
 	size_t count;
 	struct rate_sum rest;	  /* groups that are not in `rows` */
 	size_t rest_count;	  /* how many: those that are forgotten by name count once each */
