@@ -152,6 +152,75 @@ static const struct page_section who_sections[] = {
 	{0},
 };
 
+static const struct page_section pool_sections[] = {
+	{"COLUMNS",
+	 "BY\tconnect: a TCP connect from a socket without a port; bind: a bind to port 0, and for "
+	 "UDP and UDP-Lite also what is sent from a socket without a port\n"
+	 "FROM, TO\tthe addresses that share the pool. Elsewhere stands for each destination "
+	 "that there is no connection to. Behind an address the range of its own that some of the "
+	 "sockets have (IP_LOCAL_PORT_RANGE)\n"
+	 "PORTS\twhat can be had: the range less reserved ports and those that a bind or listen "
+	 "keeps from connect\n"
+	 "USED\tports that a socket has\n"
+	 "TIME-WAIT\tports of closed connections alone. Those that tcp_tw_reuse gives to connect "
+	 "count as left\n"
+	 "LEFT\tallocations until the first one fails, if nothing is given back meanwhile. A "
+	 "tilde: estimated, since some of it could not be read\n"
+	 "RATE\tallocations a second, while it was watched; of a TCP bind those by connect, too, "
+	 "which take ports from it, but may share one: so it is at most that\n"
+	 "HELD-FOR\tmean time from the allocation to the close, of what was taken while it was "
+	 "watched; what is still held counts with the time so far\n"
+	 "OUTLOOK\twhen nothing is left if the rate stays, or at how many ports it settles. At "
+	 "the earliest: nothing was given back while it was watched, so how long ports are held "
+	 "is not known, or the rate is at most that"},
+	{"WHAT COUNTS",
+	 "LEFT is for sockets without options. SO_REUSEADDR lets UDP sockets share a port, and "
+	 "ip_autobind_reuse lets TCP ones; binding to a device, and VRFs, make pools smaller or "
+	 "apart. Not counted are SCTP and ping sockets, and ports that NAT takes.\n"
+	 "\n"
+	 "The kernel tries even ports first for connect and odd ones for bind, counted from the "
+	 "first of the range. That is a preference: no port is kept from either. Of a range with "
+	 "an odd number of ports it leaves out the first or the last one in each search, which "
+	 "matters for the last one that is left.\n"
+	 "\n"
+	 "A look walks over the open files of all processes once, as portsnoop-who(8) does, with "
+	 "--watch at each interval."},
+	{"OUTPUT",
+	 "The json output has one object a line, shaped by the Elastic Common Schema, with one "
+	 "private object, portsnoop.\n"
+	 "\n"
+	 "event.kind\tmetric for a pool, alert for what needs somebody\n"
+	 "event.action\tpool-use; pool-pressure and pool-pressure-over (a pool came to the share of "
+	 "--warn, and fell below nine tenths of it); allocation-failed, with error.code and "
+	 "process\n"
+	 "portsnoop.use\tway, source, destination, own_range, ports, reserved, blocked, capacity, "
+	 "used, time_wait, reusable, left, doubtful, share, estimated, watch, forecast, "
+	 "holders"},
+	{"EXIT STATUS",
+	 "0\tthe pools were told; with --warn: all are below that share, and no allocation failed\n"
+	 "1\twith --warn: a pool is at that share or above, or an allocation failed\n"
+	 "2\tan error, or a wrong command line\n"
+	 "\n"
+	 "Nagios and its like take these for OK, WARNING and CRITICAL; with --warn the first line of "
+	 "the table says why. With --watch it is the status of the last interval."},
+	{"ENVIRONMENT", OUTPUT_ENVIRONMENT},
+	{"FILES", "/proc/sys/net/ipv4/ip_local_port_range, ip_local_reserved_ports, tcp_tw_reuse, "
+		  "tcp_tw_reuse_delay\thow each network namespace is set\n"},
+	{"EXAMPLES", "Which pools are full, who holds them, and how long will it last?\n"
+		     "\n"
+		     "  # portsnoop pool --duration 10s\n"
+		     "\n"
+		     "A check for Nagios, and a record for each pool every minute:\n"
+		     "\n"
+		     "  # portsnoop pool --warn 80%\n"
+		     "  # portsnoop pool --watch --interval 1m --warn 80% -o json\n"
+		     "\n"
+		     "Where the holes are:\n"
+		     "\n"
+		     "  # portsnoop pool --map --duration 0"},
+	{0},
+};
+
 static const struct page_section explain_sections[] = {
 	{"EXIT STATUS", "0\tthe port was explained\n"
 			"1\ta name is not in the registry\n"
@@ -263,6 +332,7 @@ const struct page page_list[] = {
 	{NULL, program_sections, "ss(8), lsof(8)"},
 	{"trace", trace_sections, "portsnoop-replay(8), portsnoop-doctor(8)"},
 	{"who", who_sections, "portsnoop-history(8), ss(8), lsof(8)"},
+	{"pool", pool_sections, "portsnoop-who(8), ip(7), ip-netns(8)"},
 	{"explain", explain_sections, "services(5)"},
 	{"replay", replay_sections, "portsnoop-trace(8)"},
 	{"doctor", doctor_sections, NULL},
