@@ -90,10 +90,10 @@ job_tier() {
 	fi
 	wait $tracer
 	send_text "status.$1" $?
-	for script in record capability; do
+	for script in record pool capability; do
 		[ ! -x /bin/$script.sh ] || $script.sh "$1" >/tmp/$script.report 2>>/tmp/report.words
 	done
-	for piece in trace words report report32 tally tally.report ledger.report record.report capability.report report.words; do
+	for piece in trace words report report32 tally tally.report ledger.report record.report pool.report capability.report report.words; do
 		[ ! -e /tmp/$piece ] || send "$piece.$1" /tmp/$piece
 		rm -f /tmp/$piece
 	done

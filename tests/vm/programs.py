@@ -82,6 +82,10 @@ def least_make(arch):
     return compile_static(COMPILERS[arch], os.path.join(OUT, arch, "least"), [os.path.join(HERE, "least.c")], [])
 
 
+def drain_make(arch):
+    return compile_static(COMPILERS[arch], os.path.join(OUT, arch, "drain"), [os.path.join(HERE, "drain.c")], [])
+
+
 def tally_reader_find():
     path = os.path.join(TREE, "build/live/tally_reader")
     if not os.path.exists(path):
@@ -96,7 +100,7 @@ def elf_machine(path):
 
 
 # What a guest runs in each tier beside the situations: NAME.sh.
-SCRIPTS = ("tally", "ledger", "record", "capability")
+SCRIPTS = ("tally", "ledger", "record", "pool", "capability")
 
 
 def programs_get(arch, portsnoop, busybox):
@@ -107,7 +111,7 @@ def programs_get(arch, portsnoop, busybox):
     if not shutil.which(COMPILERS[arch]):
         raise Missing(f"{COMPILERS[arch]} is not installed")
     programs = {"busybox": busybox, "portsnoop": path, "factory": factory_make(arch),
-                "verify": verify_make(arch), "least": least_make(arch)}
+                "verify": verify_make(arch), "least": least_make(arch), "drain": drain_make(arch)}
     for name in programs.values():
         if elf_machine(name) != MACHINES[arch]:
             raise Missing(f"{os.path.relpath(name)} is no program for {arch}")
