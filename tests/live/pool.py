@@ -11,13 +11,14 @@ import ctypes
 import errno
 import json
 import os
+import shutil
 import socket
 import struct
 import subprocess
 import sys
 
-from behavior_tool import (PATIENCE, Skip, Tool, at_end, await_true, check, equal, get, parse_events, run, suite_run,
-                           test)
+from behavior_tool import (PATIENCE, Skip, Tool, at_end, await_true, check, equal, get, parse_events, program, room,
+                           run, suite_run, test)
 from who_situation import CLONE_NEWNET, Child, made, netns_enter, netns_inode, netns_make, ss_rows
 
 LOW, HIGH = 40000, 40019
@@ -193,6 +194,7 @@ def connects():
 def alerts_until(tool, action):
     lines = []
     while not lines or lines[-1]["event"]["action"] != action:
+        check(len(lines) < 1000, "never said:", action)
         lines.append(json.loads(tool.reader.line(action)))
     return lines
 
@@ -236,6 +238,9 @@ def unstamped():
     few_ports(reuse=1)
     setting("tcp_timestamps", 0)
     time_wait(server(), 3)
+    setting("tcp_timestamps", 1)
+    time_wait(server(port=SERVER + 1), 1)
+    await_true("that a younger one with timestamps is old enough", lambda: found(**to(SERVER + 1))["reusable"] == 1)
     before = found(**to())
     equal((before["time_wait"], before["reusable"]), (3, 0), f"{before}")
     drained(before, exhaust(connect, errno.EADDRNOTAVAIL), **to())
@@ -346,9 +351,9 @@ def binds():
     one = server()
     bind(port=40010).listen(1)
     time_wait(one, 2)
-    connect(), bind(HERE), bind("127.0.0.1")
+    taken = [connect(), bind(HERE), bind("127.0.0.1")]  # the last two may share a port
     before = found(**any4())
-    equal((before["used"], before["time_wait"]), (4, 2), f"{before}")
+    equal((before["used"], before["time_wait"]), (1 + len({one.getsockname()[1] for one in taken}), 2), f"{before}")
     drained(before, exhaust(bind, errno.EADDRINUSE), **any4())
 
 
@@ -390,10 +395,9 @@ def dual():
 @test("pool: UDP, sent from a socket without a port")
 def sends():
     few_ports()
-    for one in (HERE, "127.0.0.1", ""):
-        bind(one, kind=socket.SOCK_DGRAM)
+    taken = [bind(one, kind=socket.SOCK_DGRAM) for one in (HERE, "127.0.0.1", "")]
     before = found(**any4("udp"))
-    equal(before["used"], 3, f"{before}")
+    equal(before["used"], len({one.getsockname()[1] for one in taken}), f"{before}")
     watch = Tool("pool", "-o", "json", "--watch", "--interval", "200ms")
     watch.started()
     child = Child(lambda _: exhaust(send, errno.EAGAIN))
@@ -412,6 +416,39 @@ def sends_six():
     few_ports()
     bind("::1", socket.AF_INET6, socket.SOCK_DGRAM), bind(HERE, kind=socket.SOCK_DGRAM)
     drained(found(**any6("udp")), exhaust(send, errno.EAGAIN, "::1"), **any6("udp"))
+
+
+# ---- what is not certain ----
+
+
+@test("pool: of an odd number of ports the last one may not be found, and that is said")
+def odd():
+    for way, claim, wanted in (("connect", connect, errno.EADDRNOTAVAIL), ("bind", bind, errno.EADDRINUSE)):
+        few_ports(high=HIGH - 1, reserved=())
+        server()
+        key = {**(to() if way == "connect" else any4()), "own": (LOW, HIGH - 1)}
+        claim()
+        before = found(**key)
+        equal((before["left"], before["doubtful"]), (HIGH - LOW - 1, 1), f"{before}")
+        count = exhaust(claim, wanted)
+        check(before["left"] - count in (0, 1), f"{count} allocations after", before)
+
+
+@test("pool: without root it is estimated from what ss sees, and that is said")
+def powerless():
+    few_ports()
+    server(), server(port=40004), connect()
+    before = found(**to())
+    words = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    folder = room()
+    copy = shutil.copy(program(), folder)
+    result = run("pool", "-o", "json", prefix=words, command=copy)
+    equal(result.status, 0, f"exit status, it said {result.words()!r}")
+    (use,) = [get(one, "portsnoop.use") for one in parse_events(result.lines())
+              if get(one, "portsnoop.use").get("destination") == {"ip": HERE, "port": SERVER}]
+    equal((use.get("estimated"), "watch" in use, use["left"]), (True, False, before["left"]), f"{use}")
+    for sentence in ("no rates and no forecast: ", "estimated: ", "not seen: processes of other users"):
+        check(sentence in result.words(), sentence, "is missing in:", result.words())
 
 
 # ---- the picture ----
@@ -434,7 +471,7 @@ def maps():
     rows = [row for row in ss_rows() if row[0] == "tcp"]
     said = {
         "#": {row[2][1] for row in rows if row[3] == (HERE, SERVER) and row[1] == "established"},
-        "t": {row[2][1] for row in rows if row[3] == (HERE, SERVER) and row[1] == "time_wait"},
+        "T": {row[2][1] for row in rows if row[3] == (HERE, SERVER) and row[1] == "time_wait"},
         "B": {row[2][1] for row in rows if row[2][0] == THERE},
         "R": RESERVED,
     }
@@ -503,7 +540,7 @@ def watches():
     line_until(watch, f": 13 of 17 taken", refuse="over: ")  # 76 %: above nine tenths of 80 %
     for one in kept[2:4]:
         one.close()
-    line_until(watch, f"over: tcp connect {HERE} -> {HERE}:{SERVER}: 65% taken")
+    line_until(watch, f"over: tcp connect {HERE} -> {HERE}:{SERVER}: 64% taken")
     watch.stop()
 
 
@@ -511,7 +548,7 @@ def line_until(tool, words, refuse=None):
     seen = []
     while not seen or words not in seen[-1]:
         line = tool.reader.line(words)
-        check(line is not None, "it ended before:", words, seen)
+        check(line is not None and len(seen) < 200, "it never said:", words, seen[-5:])
         seen.append(line.decode())
         check(not refuse or refuse not in seen[-1], f"too early: {seen[-1]}")
 
@@ -523,6 +560,9 @@ def refused():
         result = run("pool", *words)
         equal((result.status, result.out), (2, b""), f"status and output of {words}")
         equal(result.words().count("\n"), 1, f"lines about {words}")
+    result = run("pool", "--netns", "4026530000", "--duration", "0")
+    equal((result.status, result.out), (2, b""), "status and output of a namespace that is not there")
+    check("4026530000 cannot be entered" in result.words(), "words:", result.words())
 
 
 @test("pool: rates, lives and a forecast of what is watched")
@@ -534,13 +574,14 @@ def rates():
     time_wait(one, 10)
     for _ in range(40):
         connect()
-    seen = {"allocations": 0, "released": 0}
-    while seen["allocations"] < 50 or seen["released"] < 10:
-        record = json.loads(watch.reader.line("a record"))
+    seen, last, records = {"allocations": 0, "released": 0}, None, 0
+    while not last or last["watch"]["allocations"]:  # until one in which nothing happened
+        record, records = json.loads(watch.reader.line("a record")), records + 1
+        check(records < 200, "allocations go on:", seen)
         use = get(record, "portsnoop.use")
         if use.get("destination") == {"ip": HERE, "port": SERVER} and use["source"] == HERE:
             seen = {name: seen[name] + use["watch"][name] for name in seen}
-            last = use
+            last = use if sum(seen.values()) else last
     equal(seen, {"allocations": 50, "released": 10}, "allocations and what was given back")
     equal((last["used"], last["time_wait"]), (40, 10), f"{last}")
     watch.stop()

@@ -17,7 +17,8 @@
 
 /* A folder that stands for /proc; its name is in *state. */
 static const char *const folders[] = {"", "/sys", "/sys/net", "/sys/net/ipv4"};
-static const char *const files[] = {POOL_RANGE, POOL_RESERVED, POOL_UNPRIVILEGED};
+static const char *const files[] = {POOL_RANGE, POOL_RESERVED, POOL_UNPRIVILEGED, POOL_REUSE,
+				    POOL_REUSE_DELAY};
 
 static void path_make(char path[256], const char *proc, const char *name)
 {
@@ -45,7 +46,7 @@ static int proc_remove(void **state)
 {
 	char path[256];
 
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
 		path_make(path, *state, files[i]);
 		unlink(path);
 	}
@@ -105,6 +106,26 @@ static void none_reserved(void **state)
 	assert_memory_equal(&pool.reserved, &none, sizeof(none));
 }
 
+static void reuse_of_time_wait(void **state)
+{
+	struct pool pool;
+
+	pool_read(&pool, *state);
+	assert_int_equal(pool.reuse_error, -ENOENT);
+	write_text(*state, POOL_REUSE, "2\n");
+	pool_read(&pool, *state);
+	assert_int_equal(pool.reuse_error, 0);
+	assert_int_equal(pool.reuse, 2);
+	assert_int_equal(pool.reuse_delay, 1000); /* before 6.14 nobody could say */
+	write_text(*state, POOL_REUSE_DELAY, "20\n");
+	pool_read(&pool, *state);
+	assert_int_equal(pool.reuse_delay, 20);
+	write_text(*state, POOL_REUSE, "3\n");
+	pool_read(&pool, *state);
+	assert_int_equal(pool.reuse_error, -EBADMSG);
+	assert_int_equal(pool.reuse, 0);
+}
+
 /* Every other port: longer than any fixed room. */
 static void many_reserved(void **state)
 {
@@ -128,7 +149,7 @@ static void absent_is_an_error(void **state)
 	char path[256];
 	struct pool pool;
 
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
 		path_make(path, *state, files[i]);
 		unlink(path);
 	}
@@ -182,6 +203,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_what_the_kernel_writes),
 		cmocka_unit_test(none_reserved),
+		cmocka_unit_test(reuse_of_time_wait),
 		cmocka_unit_test(many_reserved),
 		cmocka_unit_test(absent_is_an_error),
 		cmocka_unit_test(nonsense_is_an_error),

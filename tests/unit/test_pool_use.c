@@ -474,17 +474,20 @@ static void one_port_has_several_sockets(void **state)
 {
 	struct pool_rules rules = rules_simple();
 	struct holding list[] = {made(LOW, 443, HOLDING_ESTABLISHED),
-				 made(LOW, 443, HOLDING_ESTABLISHED),
-				 made(LOW, 443, HOLDING_TIME_WAIT)};
+				 made(LOW, 443, HOLDING_TIME_WAIT),
+				 made(LOW, 443, HOLDING_ESTABLISHED)};
 	struct pool_use use;
 
 	(void)state;
-	list[0].protocol = 262; /* MPTCP and its first subflow */
+	list[2].protocol = 262; /* MPTCP, and the first is its subflow */
 	for (size_t i = 0; i < 3; i++)
 		list[i].bucket = HOLDING_BUCKET_CONNECT;
-	use = count_one(&rules, list, 3, &to_443);
-	assert_int_equal(use.ports[PORT_USED], 1);
-	assert_int_equal(use.left, PORTS - 1);
+	for (size_t count = 2; count <= 3; count++) {
+		use = count_one(&rules, list, count, &to_443);
+		assert_int_equal(use.ports[PORT_USED], 1);
+		assert_int_equal(use.ports[PORT_LINGERING], 0);
+		assert_int_equal(use.left, PORTS - 1);
+	}
 }
 
 static void nothing_can_be_had_is_full(void **state)

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -144,7 +145,8 @@ static void fine_tell(struct pool_run *run)
 	if (row) {
 		buffer_text(out, "; the fullest is ");
 		pool_words_pool(out, &row->use.key);
-		buffer_printf(out, ", %.0f%%", pool_share(&row->use));
+		buffer_text(out, ", ");
+		pool_words_share(out, &row->use);
 	}
 	buffer_byte(out, '\n');
 }
@@ -173,6 +175,24 @@ static void line_tell(struct pool_run *run)
 	buffer_byte(out, '\n');
 }
 
+/* What stands in the screen's last line would scroll the first one out. */
+static void screen_cut(struct buffer *out)
+{
+	struct winsize size;
+	size_t at = 0;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_row)
+		return;
+	for (unsigned int line = 1; line < size.ws_row && at < out->length; line++) {
+		const char *end = memchr(out->data + at, '\n', out->length - at);
+
+		if (!end)
+			return;
+		at = (size_t)(end - out->data) + 1;
+	}
+	out->length = at;
+}
+
 static int picture_tell(struct pool_run *run)
 {
 	const struct pool_options *options = run->options;
@@ -196,6 +216,8 @@ static int picture_tell(struct pool_run *run)
 		line_tell(run);
 	else
 		pool_table(out, &run->view);
+	if (run->screen)
+		screen_cut(out);
 	error = output_flush(&run->output);
 	if (error && error != -EPIPE) /* a reader that has seen enough is no failure */
 		log_error(error, "standard output");

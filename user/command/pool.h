@@ -144,7 +144,12 @@ const struct pool_row *pool_fullest(const struct pool_picture *picture,
 void pool_words_pool(struct buffer *out, const struct pool_key *key);	 /* "tcp a -> b:443" */
 void pool_words_outlook(struct buffer *out, const struct pool_row *row); /* "empty in 12s" */
 void pool_words_netns(struct buffer *out, const struct pool_place *place);
-const char *pool_words_way(const struct pool_key *key); /* "connect", "bind" */
+void pool_words_share(struct buffer *out, const struct pool_use *use); /* "79%" */
+const char *pool_words_way(const struct pool_key *key);		       /* "connect", "bind" */
+
+/* A bind to one address that has as many in the way as one to any address, or one of both
+ * families as one of IPv4: they are the same ports. */
+bool pool_row_repeats(const struct pool_place *place, const struct pool_row *row);
 
 /* Whether there is anything to tell of a pool beside its size. */
 bool pool_row_is_used(const struct pool_row *row);

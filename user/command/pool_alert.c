@@ -39,7 +39,7 @@ static int row_judge(struct pool_alerts *alerts, const struct pool_alert *alert,
 	struct pool_key *key = key_find(&alerts->keys, &alert->row->use.key);
 	double share = pool_share(&alert->row->use);
 
-	if (!key && share >= threshold) {
+	if (!key && share >= threshold && !pool_row_repeats(alert->place, alert->row)) {
 		tell(&told, context);
 		return key_add(&alerts->keys, &alert->row->use.key);
 	}

@@ -113,6 +113,7 @@ static void traffic_put(struct json *json, const struct pool_view *view, const s
 	decimal_put(json, "rate", traffic->rate);
 	if (traffic->life >= 0)
 		decimal_put(json, "held_seconds", traffic->life);
+	member_flag(json, "most", traffic->most);
 	member_flag(json, "estimated", view->picture->estimated);
 	json_close(json, '}');
 	member_object(json, "forecast");

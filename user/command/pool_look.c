@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -128,6 +129,27 @@ static int place_add(struct pool_picture *picture, const struct netns *netns, bo
 	return 0;
 }
 
+/* Each that was asked for by name has to be there. */
+static int places_check(const struct pool_look *look, const struct pool_picture *picture)
+{
+	const struct number_list *wanted = look->options.namespaces;
+
+	for (size_t i = 0; wanted && i < wanted->count; i++) {
+		size_t k = 0;
+
+		while (k < picture->place_count && picture->places[k].netns != wanted->numbers[i])
+			k++;
+		if (k < picture->place_count)
+			continue;
+		log_message("network namespace %" PRIu64
+			    " cannot be entered: no process is in it that "
+			    "may be looked at, and it has no name in /run/netns",
+			    wanted->numbers[i]);
+		return -ENOENT;
+	}
+	return 0;
+}
+
 static int places_find(const struct pool_look *look, struct pool_picture *picture)
 {
 	struct netns own = {.inode = netns_own()};
@@ -144,7 +166,7 @@ static int places_find(const struct pool_look *look, struct pool_picture *pictur
 		own.name = named->name;
 	if (!look->options.namespaces || number_list_has(look->options.namespaces, own.inode))
 		error = place_add(picture, &own, true);
-	for (size_t i = 0; i < picture->names.count; i++) {
+	for (size_t i = 0; i < picture->names.count && !error; i++) {
 		const struct netns *netns = &picture->names.list[i];
 
 		if (netns->inode == own.inode || !netns_wanted(look, picture, netns->inode))
@@ -153,7 +175,7 @@ static int places_find(const struct pool_look *look, struct pool_picture *pictur
 		if (place_add(picture, netns, false) && look->options.namespaces)
 			error = -EPERM;
 	}
-	return error;
+	return error ? error : places_check(look, picture);
 }
 
 /* ---- sockets ---- */
@@ -213,7 +235,7 @@ static int buckets_take(const struct pool_look *look, struct pool_picture *pictu
 
 static int sockets_list(const struct pool_look *look, struct pool_picture *picture)
 {
-	static struct port_set all;
+	struct port_set all;
 	const struct number_list *namespaces = look->options.namespaces;
 	struct lookup_query query = {.ports = &all};
 	const char *why = NULL;
@@ -248,15 +270,14 @@ static int keys_add(struct pool_place *place, const struct pool_changes *changes
 	int error = 0;
 
 	for (size_t i = 0; i < changes->count && !error; i++) {
-		struct pool_key key;
+		const struct pool_key *key = &changes->list[i].key;
 
-		if (changes->list[i].place.netns != place->netns ||
-		    !pool_place_key(&changes->list[i].place, &key))
+		if (key->netns != place->netns || !key->protocol)
 			continue;
 		/* Where a failed one would have come from nobody knows any more. */
-		if (key.way == POOL_CONNECT && !memcmp(key.local, any, sizeof(any)))
+		if (key->way == POOL_CONNECT && !memcmp(key->local, any, sizeof(any)))
 			continue;
-		error = pool_space_add(place->space, &key);
+		error = pool_space_add(place->space, key);
 	}
 	return error;
 }

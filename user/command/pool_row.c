@@ -2,6 +2,7 @@
 #include "command/pool_row.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,8 @@
 #include <uthash.h>
 
 #include "lib/cleanup.h"
+#include "model/conflict.h"
+#include "model/text.h"
 
 #define LINGER_MS 60000 /* net/tcp.h: TCP_TIMEWAIT_LEN */
 
@@ -154,6 +157,7 @@ static int forecast_make(struct pool_row *row, const struct pool_space *space,
 			lingers[flow.linger_count++] = counting->ends[port] - 1;
 	qsort(lingers, flow.linger_count, sizeof(*lingers), number_compare);
 	pool_forecast_make(&flow, &row->forecast);
+	row->forecast.earliest |= row->forecast.outlook == POOL_RUNS_OUT && row->traffic.most;
 	return 0;
 }
 
@@ -186,6 +190,33 @@ void pool_row_free(struct pool_row *row)
 	row->holder_count = 0;
 }
 
+/* Whose conflicts are among this one's. */
+static bool wider_key(const struct pool_key *key, struct pool_key *wider)
+{
+	*wider = *key;
+	memset(wider->local, 0, sizeof(wider->local));
+	if (!address_wildcard(key->local, key->family))
+		return true;
+	wider->family = 4;
+	return key->family == 6;
+}
+
+bool pool_row_repeats(const struct pool_place *place, const struct pool_row *row)
+{
+	struct pool_key wider;
+
+	if (row->use.key.way != POOL_BIND || !wider_key(&row->use.key, &wider))
+		return false;
+	for (size_t i = 0; i < place->row_count; i++) {
+		const struct pool_row *other = &place->rows[i];
+
+		if (!memcmp(&other->use.key, &wider, sizeof(wider)))
+			return !memcmp(other->use.ports, row->use.ports, sizeof(row->use.ports)) &&
+			       other->traffic.window.claims == row->traffic.window.claims;
+	}
+	return false;
+}
+
 bool pool_row_is_used(const struct pool_row *row)
 {
 	return pool_taken(&row->use) || row->use.ports[PORT_REUSABLE] ||
@@ -207,13 +238,17 @@ static uint64_t count_before(const struct tally_reading *before, const struct ta
 	return 0;
 }
 
-/* The kernel was to choose a port and had none: three words for one thing. */
+/* The kernel was to choose a port and had none: three words for one thing, of which each
+ * caller has its own. */
 static bool is_exhaustion(const struct tally_error *error)
 {
 	if (error->outcome || error->key.origin != WIRE_ORIGIN_KERNEL)
 		return false;
-	return error->error == EADDRNOTAVAIL || error->error == EADDRINUSE ||
-	       error->error == EAGAIN;
+	if (error->key.trigger == WIRE_BIND || error->key.trigger == WIRE_LISTEN)
+		return error->error == EADDRINUSE;
+	if (conflict_space(error->key.protocol) == IPPROTO_TCP)
+		return error->error == EADDRNOTAVAIL;
+	return error->error == EAGAIN;
 }
 
 static int failure_compare(const void *first, const void *second)

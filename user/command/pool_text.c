@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* For people: a table for each network namespace. */
-#include <netinet/in.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,18 +84,6 @@ static void life_put(struct buffer *cell, double life)
 			      (size_t)(text_duration(text, (uint64_t)(life * 1e9)) - text));
 }
 
-/* 99.9 % full is not full. */
-static void share_put(struct buffer *cell, const struct pool_use *use)
-{
-	double share = pool_share(use);
-	unsigned int whole = (unsigned int)share;
-
-	if (pool_taken(use) && !whole)
-		buffer_text(cell, "<1%");
-	else
-		buffer_printf(cell, "%u%%", whole);
-}
-
 static void line_fill(struct line *line, const struct pool_row *row)
 {
 	const struct pool_key *key = &row->use.key;
@@ -121,7 +109,7 @@ static void line_fill(struct line *line, const struct pool_row *row)
 	buffer_unsigned(&cell[5], row->use.ports[PORT_USED]);
 	buffer_unsigned(&cell[6], row->use.ports[PORT_LINGERING]);
 	buffer_printf(&cell[7], "%s%u", row->use.estimated ? "~" : "", row->use.left);
-	share_put(&cell[8], &row->use);
+	pool_words_share(&cell[8], &row->use);
 	rate_put(&cell[9], row->traffic.rate);
 	life_put(&cell[10], row->traffic.life);
 	pool_words_outlook(&cell[11], row);
@@ -203,10 +191,9 @@ static void notes_print(struct buffer *out, const struct pool_view *view,
 	if (row->use.key.way == POOL_CONNECT && (ports[PORT_BLOCKED] || ports[PORT_REUSABLE])) {
 		buffer_text(out, "    ");
 		if (ports[PORT_BLOCKED])
-			buffer_printf(out, "%u more ports are blocked by binds",
-				      ports[PORT_BLOCKED]);
+			buffer_printf(out, "blocked by binds: %u more", ports[PORT_BLOCKED]);
 		if (ports[PORT_REUSABLE])
-			buffer_printf(out, "%s%u of those left are in TIME_WAIT and reusable",
+			buffer_printf(out, "%sin TIME_WAIT and reusable: %u of those left",
 				      ports[PORT_BLOCKED] ? "; " : "", ports[PORT_REUSABLE]);
 		buffer_byte(out, '\n');
 	}
@@ -216,8 +203,8 @@ static void notes_print(struct buffer *out, const struct pool_view *view,
 			      "an even number of ports, and here are %u\n",
 			      (unsigned int)row->use.key.high - row->use.key.low + 1);
 	if (row->traffic.window.failures)
-		buffer_printf(out, "    %llu allocations failed\n",
-			      (unsigned long long)row->traffic.window.failures);
+		buffer_printf(out, "    failed allocations: %" PRIu64 "\n",
+			      row->traffic.window.failures);
 	holders_print(out, view, row);
 }
 
@@ -296,19 +283,8 @@ static void failures_print(struct buffer *out, const struct pool_view *view,
 		buffer_printf(out, "  ... and %zu more processes\n", place->failure_count - shown);
 }
 
-/* What IPv6 adds to IPv4: mostly nothing. */
-static bool says_the_same(const struct pool_row *row, const struct pool_row *before)
-{
-	return before && row->use.key.family == 6 && before->use.key.family == 4 &&
-	       row->use.key.protocol == before->use.key.protocol &&
-	       address_wildcard(row->use.key.local, 6) &&
-	       address_wildcard(before->use.key.local, 4) &&
-	       !memcmp(row->use.ports, before->use.ports, sizeof(row->use.ports)) &&
-	       row->traffic.window.claims == before->traffic.window.claims;
-}
-
 static size_t rows_choose(const struct pool_view *view, const struct pool_place *place,
-			  const struct pool_row **chosen)
+			  const struct pool_row **chosen, size_t *left_out)
 {
 	size_t count = 0, connects = 0, binds = 0;
 
@@ -317,11 +293,13 @@ static size_t rows_choose(const struct pool_view *view, const struct pool_place 
 		bool bind = row->use.key.way == POOL_BIND;
 		size_t *told = bind ? &binds : &connects;
 
-		if (bind && says_the_same(row, i ? row - 1 : NULL))
+		if (bind && pool_row_repeats(place, row))
 			continue;
 		if (view->top && *told >= view->top + (bind ? 2 : 0) &&
-		    !pool_is_elsewhere(&row->use.key))
+		    !pool_is_elsewhere(&row->use.key)) {
+			++*left_out;
 			continue;
+		}
 		++*told;
 		chosen[count++] = row;
 	}
@@ -333,14 +311,14 @@ static void place_print(struct buffer *out, const struct pool_view *view,
 {
 	CLEANUP_FREE const struct pool_row **rows = NULL;
 	CLEANUP(grid_free) struct grid grid = {0};
-	size_t count;
+	size_t count, left_out = 0;
 
 	rows = calloc(place->row_count + 1, sizeof(const struct pool_row *));
 	if (!rows) {
 		out->failed = true;
 		return;
 	}
-	count = rows_choose(view, place, rows);
+	count = rows_choose(view, place, rows, &left_out);
 	place_head(out, view, place);
 	if (grid_fill(&grid, rows, count)) {
 		out->failed = true;
@@ -349,10 +327,9 @@ static void place_print(struct buffer *out, const struct pool_view *view,
 	heading_print(out, view, &grid);
 	for (size_t i = 0; i < grid.count; i++)
 		line_print(out, view, place, &grid, &grid.lines[i]);
-	if (count < place->row_count)
-		buffer_printf(out,
-			      "... and %zu more pools, none of them fuller (--top shows more)\n",
-			      place->row_count - count);
+	if (left_out)
+		buffer_printf(out, "... %zu more, none of them fuller (--top shows more)\n",
+			      left_out);
 	failures_print(out, view, place);
 }
 
@@ -369,9 +346,9 @@ void pool_table(struct buffer *out, const struct pool_view *view)
 		pool_map_legend(out, view);
 	if (picture->missed)
 		buffer_printf(out,
-			      "%llu allocations found no room in the kernel's tally and are "
+			      "%" PRIu64 " allocations found no room in the kernel's tally and are "
 			      "in no rate\n",
-			      (unsigned long long)picture->missed);
+			      picture->missed);
 }
 
 /* ---- alerts ---- */
@@ -387,9 +364,9 @@ static void failure_text(struct buffer *out, const struct pool_failure *failure)
 		buffer_text(out, "a process");
 	if (failure->pid)
 		buffer_printf(out, "[%u]", failure->pid);
-	buffer_printf(out, ": %llu allocation%s failed, %s %s, %s",
-		      (unsigned long long)failure->count, failure->count == 1 ? "" : "s",
-		      protocol ? protocol : "?", trigger ? trigger : "?", error ? error : "?");
+	buffer_printf(out, ": %" PRIu64 " allocation%s failed, %s %s, %s", failure->count,
+		      failure->count == 1 ? "" : "s", protocol ? protocol : "?",
+		      trigger ? trigger : "?", error ? error : "?");
 }
 
 void pool_alert_text(struct buffer *out, const struct pool_view *view,
@@ -412,9 +389,11 @@ void pool_alert_text(struct buffer *out, const struct pool_view *view,
 		return;
 	}
 	pool_words_pool(out, &row->use.key);
-	buffer_printf(out, ": %.0f%% taken (%u of %u, %u in TIME_WAIT), %s%u left",
-		      pool_share(&row->use), pool_taken(&row->use), pool_capacity(&row->use),
-		      row->use.ports[PORT_LINGERING], row->use.estimated ? "~" : "", row->use.left);
+	buffer_text(out, ": ");
+	pool_words_share(out, &row->use);
+	buffer_printf(out, " taken (%u of %u, %u in TIME_WAIT), %s%u left", pool_taken(&row->use),
+		      pool_capacity(&row->use), row->use.ports[PORT_LINGERING],
+		      row->use.estimated ? "~" : "", row->use.left);
 	if (view->picture->watched) {
 		buffer_text(out, "; ");
 		pool_words_outlook(out, row);

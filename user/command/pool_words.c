@@ -65,7 +65,8 @@ void pool_words_outlook(struct buffer *out, const struct pool_row *row)
 		buffer_text(out, "idle");
 		break;
 	case POOL_SETTLES:
-		buffer_printf(out, "never, settles at %.0f", forecast->settled);
+		buffer_printf(out, "never, settles at %.0f%s", forecast->settled,
+			      row->traffic.most ? " or less" : "");
 		break;
 	case POOL_RUNS_OUT:
 		buffer_text(out, "empty in ");
@@ -82,4 +83,14 @@ void pool_words_netns(struct buffer *out, const struct pool_place *place)
 		buffer_text(out, place->name);
 	else
 		buffer_unsigned(out, place->netns);
+}
+
+void pool_words_share(struct buffer *out, const struct pool_use *use)
+{
+	unsigned int whole = (unsigned int)pool_share(use); /* 99.9 % full is not full */
+
+	if (pool_taken(use) && !whole)
+		buffer_text(out, "<1%");
+	else
+		buffer_printf(out, "%u%%", whole);
 }

@@ -36,8 +36,8 @@ enum pool_outlook {
 struct pool_forecast {
 	enum pool_outlook outlook;
 	double seconds; /* POOL_RUNS_OUT: until nothing is left; as in `earliest` */
-	/* How long things are held is not known, and taken for without end: it takes that
-	 * long at least. */
+	/* How long ports are held is not known, and taken for without end, or the rate is no more
+	 * than that: it takes that long at least. */
 	bool earliest;
 	double settled; /* ports that are taken in the long run; below 0: not known */
 };

@@ -30,6 +30,34 @@ static const struct tally_place_row **places_sort(const struct tally_reading *re
 	return sorted;
 }
 
+static int number_compare(uint64_t a, uint64_t b)
+{
+	return a < b ? -1 : a > b;
+}
+
+/* Pools of one destination, from wherever, are alike. */
+static int target_compare(const struct pool_key *a, const struct pool_key *b)
+{
+	int order = number_compare(a->netns, b->netns);
+
+	if (!order)
+		order = number_compare(a->protocol, b->protocol);
+	if (!order)
+		order = number_compare(a->way, b->way);
+	if (!order)
+		order = number_compare(a->other_port, b->other_port);
+	if (!order)
+		order = number_compare(a->family, b->family);
+	return order ? order : memcmp(a->other, b->other, sizeof(a->other));
+}
+
+static int change_compare(const void *first, const void *second)
+{
+	const struct pool_change *a = first, *b = second;
+
+	return target_compare(&a->key, &b->key);
+}
+
 int pool_changes_make(struct pool_changes *changes, const struct tally_reading *before,
 		      const struct tally_reading *now, uint64_t began)
 {
@@ -53,12 +81,14 @@ int pool_changes_make(struct pool_changes *changes, const struct tally_reading *
 
 		old = bsearch(&row, sorted, count, sizeof(const struct tally_place_row *),
 			      place_compare);
-		change->place = row->place;
+		if (!pool_place_key(&row->place, &change->key))
+			change->key.protocol = 0;
 		change->window = change->whole = row->counts;
 		if (old)
 			tally_subtract(&change->window, &(*old)->counts);
 	}
 	free(sorted);
+	qsort(changes->list, changes->count, sizeof(*changes->list), change_compare);
 	return 0;
 }
 
@@ -99,25 +129,63 @@ static bool address_any(const uint8_t bytes[16])
 	return !memcmp(bytes, zero, sizeof(zero));
 }
 
-static bool place_is_of(const struct tally_place *place, const struct pool_key *key)
+enum part { NO_PART, TAKES_ONLY, WHOLE };
+
+static enum part bind_part(const struct pool_key *of, const struct pool_key *key)
 {
-	struct pool_key of;
+	struct conflict_address asks = {key->local, 0, key->family};
+	struct conflict_address has = {of->local, 0, of->family};
 
-	if (place->netns != key->netns || !pool_place_key(place, &of) || of.way != key->way ||
-	    of.protocol != key->protocol)
-		return false;
+	if (!conflict_address(&asks, &has))
+		return NO_PART;
+	return of->way == POOL_BIND ? WHOLE : TAKES_ONLY;
+}
+
+/* What counts of a place: a connect that fails is no failure of bind's, but one that does not
+ * takes a port from bind. */
+static enum part key_part(const struct pool_key *of, const struct pool_key *key)
+{
+	if (of->netns != key->netns || of->protocol != key->protocol)
+		return NO_PART;
 	/* A port outside of the sockets' own range is none of the pool's. */
-	if (key->own && (of.low > key->high || of.high < key->low))
-		return false;
-	if (key->way == POOL_BIND) {
-		struct conflict_address asks = {key->local, 0, key->family};
-		struct conflict_address has = {of.local, 0, of.family};
+	if (key->own && (of->low > key->high || of->high < key->low))
+		return NO_PART;
+	if (key->way == POOL_BIND)
+		return bind_part(of, key);
+	return address_any(of->local) || !memcmp(of->local, key->local, sizeof(of->local))
+		       ? WHOLE
+		       : NO_PART;
+}
 
-		return conflict_address(&asks, &has);
+/* The first one that the pool may have a part in, and behind the last one. */
+static size_t changes_find(const struct pool_changes *changes, const struct pool_key *key,
+			   size_t *end)
+{
+	size_t low = 0, high = changes->count;
+
+	*end = changes->count;
+	if (key->way == POOL_BIND)
+		return 0;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (target_compare(&changes->list[middle].key, key) < 0)
+			low = middle + 1;
+		else
+			high = middle;
 	}
-	return of.other_port == key->other_port && of.family == key->family &&
-	       !memcmp(of.other, key->other, sizeof(of.other)) &&
-	       (address_any(of.local) || !memcmp(of.local, key->local, sizeof(of.local)));
+	for (*end = low; *end < changes->count && !target_compare(&changes->list[*end].key, key);)
+		++*end;
+	return low;
+}
+
+static void counts_take(struct tally_counts *sum, const struct tally_counts *counts, enum part part)
+{
+	struct tally_counts taken = *counts;
+
+	if (part == TAKES_ONLY)
+		taken.failures = taken.connect_failures = 0;
+	tally_add(sum, &taken);
 }
 
 /* What was given back lived so long; what is still held was taken somewhen in that time,
@@ -136,12 +204,17 @@ static double life_of(const struct tally_counts *counts, uint64_t whole)
 void pool_traffic_sum(const struct pool_changes *changes, const struct pool_key *key,
 		      struct pool_traffic *traffic)
 {
+	size_t end;
+
 	*traffic = (struct pool_traffic){0};
-	for (size_t i = 0; i < changes->count; i++) {
-		if (!place_is_of(&changes->list[i].place, key))
+	for (size_t i = changes_find(changes, key, &end); i < end; i++) {
+		enum part part = key_part(&changes->list[i].key, key);
+
+		if (part == NO_PART)
 			continue;
-		tally_add(&traffic->window, &changes->list[i].window);
-		tally_add(&traffic->whole, &changes->list[i].whole);
+		traffic->most |= part == TAKES_ONLY;
+		counts_take(&traffic->window, &changes->list[i].window, part);
+		counts_take(&traffic->whole, &changes->list[i].whole, part);
 	}
 	if (changes->window)
 		traffic->rate = (double)traffic->window.claims * NS / (double)changes->window;

@@ -8,13 +8,13 @@
 #include "model/tally.h"
 
 struct pool_change {
-	struct tally_place place;
+	struct pool_key key;	    /* of pool_place_key(); none: its protocol is 0 */
 	struct tally_counts window; /* between the last two readings */
 	struct tally_counts whole;  /* since the tally began */
 };
 
 struct pool_changes {
-	struct pool_change *list;
+	struct pool_change *list; /* by way and destination */
 	size_t count;
 	uint64_t window; /* ns */
 	uint64_t whole;
@@ -34,6 +34,9 @@ struct pool_traffic {
 	double rate;  /* allocations a second, in the window */
 	double life;  /* s, mean; below 0: nothing was given back. What is still held counts */
 	double share; /* of what was given back, that went to TIME_WAIT */
+	/* A bind's pool of TCP: ports go to connects as well, several of which may share one.
+	 * So it is no more than that. */
+	bool most;
 };
 void pool_traffic_sum(const struct pool_changes *changes, const struct pool_key *key,
 		      struct pool_traffic *traffic);

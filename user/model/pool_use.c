@@ -27,6 +27,13 @@ struct pool_space {
 	size_t tuple_count;
 	struct pool_key *keys;
 	size_t key_count, key_room;
+	/* What all pools of connect() with one range have in common; the last one asked for. */
+	struct range_base {
+		uint16_t low, high; /* 0: none yet */
+		uint32_t ports[PORT_STATES];
+		uint8_t first, last; /* states of the ends */
+		bool guessed;
+	} base;
 };
 
 bool pool_is_elsewhere(const struct pool_key *key)
@@ -471,36 +478,87 @@ void pool_space_map(const struct pool_space *space, const struct pool_key *key,
 
 /* ---- all pools ---- */
 
-/* Whether a figure of the pool rests on a guess. */
-static int guess_find(const struct holding *holding, enum port_state state, void *context)
+static const struct range_base *base_get(struct pool_space *space, uint16_t low, uint16_t high)
 {
-	const struct pool_space *space = context;
+	struct range_base *base = &space->base;
+	uint8_t states[65536];
+	const struct pool_key nobody = {.way = POOL_CONNECT, .low = low, .high = high};
 
-	(void)state;
-	return space->guessed[holding->local_port] ? -EEXIST : 0;
+	if (base->high && base->low == low && base->high == high)
+		return base;
+	*base = (struct range_base){.low = low, .high = high};
+	pool_space_map(space, &nobody, states);
+	for (unsigned int port = low; port <= high; port++) {
+		base->ports[states[port]]++;
+		base->guessed |= space->guessed[port] && states[port] != PORT_RESERVED;
+	}
+	base->first = states[low];
+	base->last = states[high];
+	return base;
 }
 
-static void pool_count(const struct pool_space *space, const struct pool_key *key,
-		       struct pool_use *use)
+static bool is_to_be_had(uint8_t state)
 {
-	uint8_t states[65536];
-	uint32_t ports = (uint32_t)key->high - key->low + 1;
-	bool ends;
+	return state == PORT_FREE || state == PORT_REUSABLE;
+}
 
-	*use = (struct pool_use){.key = *key};
+/* Many destinations, each with few connections: without a look at every port. */
+static void connect_count(struct pool_space *space, struct pool_use *use)
+{
+	const struct pool_key *key = &use->key, wanted = tuple_key(key);
+	const struct range_base *base = base_get(space, key->low, key->high);
+	uint8_t first = base->first, last = base->last;
+
+	memcpy(use->ports, base->ports, sizeof(use->ports));
+	use->estimated = base->guessed;
+	for (size_t i = tuples_first(space, &wanted), next;
+	     i < space->tuple_count && !key_compare(&space->tuples[i].key, &wanted); i = next) {
+		uint16_t port = space->tuples[i].holding->local_port;
+		uint8_t most = PORT_OUTSIDE;
+
+		for (next = i;
+		     next < space->tuple_count && space->tuples[next].holding->local_port == port &&
+		     !key_compare(&space->tuples[next].key, &wanted);
+		     next++) {
+			uint8_t state = (uint8_t)tuple_state(&space->rules, &space->tuples[next]);
+
+			most = state > most ? state : most;
+		}
+		if (!is_chosen(space, key, port))
+			continue;
+		use->ports[PORT_FREE]--;
+		use->ports[most]++;
+		if (port == key->low)
+			first = most;
+		if (port == key->high)
+			last = most;
+	}
+	/* With a range of its own connect() goes through them one by one (6.8). */
+	use->doubtful = !key->own && (is_to_be_had(first) || is_to_be_had(last));
+}
+
+static void bind_count(const struct pool_space *space, struct pool_use *use)
+{
+	const struct pool_key *key = &use->key;
+	uint8_t states[65536];
+
 	pool_space_map(space, key, states);
 	for (unsigned int port = key->low; port <= key->high; port++)
 		use->ports[states[port]]++;
+	use->doubtful = is_to_be_had(states[key->low]) || is_to_be_had(states[key->high]);
+}
+
+static void pool_count(struct pool_space *space, const struct pool_key *key, struct pool_use *use)
+{
+	uint32_t ports = (uint32_t)key->high - key->low + 1;
+
+	*use = (struct pool_use){.key = *key};
+	if (key->way == POOL_CONNECT)
+		connect_count(space, use);
+	else
+		bind_count(space, use);
 	use->left = use->ports[PORT_FREE] + use->ports[PORT_REUSABLE];
-	ends = states[key->low] == PORT_FREE || states[key->low] == PORT_REUSABLE ||
-	       states[key->high] == PORT_FREE || states[key->high] == PORT_REUSABLE;
-	/* With a range of its own connect() goes through them one by one (6.8). */
-	use->doubtful = ports > 1 && ports & 1 && ends && !(key->own && key->way == POOL_CONNECT);
-	if (key->protocol != IPPROTO_TCP || key->way != POOL_CONNECT)
-		return;
-	for (unsigned int port = key->low; port <= key->high && !use->estimated; port++)
-		use->estimated = space->guessed[port] && states[port] != PORT_RESERVED;
-	use->estimated |= pool_space_each(space, key, guess_find, (void *)(uintptr_t)space) < 0;
+	use->doubtful &= ports > 1 && ports & 1;
 }
 
 static int use_compare(const void *first, const void *second)
