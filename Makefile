@@ -82,24 +82,24 @@ BASE = -std=gnu11 -D_GNU_SOURCE $(WARN) -DPORTSNOOP_VERSION='"$(VERSION)"' -Iinc
 program_CC = $(CC)
 program_FLAGS = $(BASE) $(PACKAGE_CFLAGS) $(HARDEN) $(CPPFLAGS) $(CFLAGS)
 program_LINK = -pie $(RELRO) $(LDFLAGS)
-program_LIBS = $(PACKAGE_LIBS)
+program_LIBS = $(PACKAGE_LIBS) -lm
 program_BPF := build
 
 static_CC = $(CC)
 static_FLAGS = $(program_FLAGS) -DPORTSNOOP_STATIC
 static_LINK = -static-pie $(RELRO) $(LDFLAGS)
-static_LIBS = $(PACKAGE_STATIC_LIBS)
+static_LIBS = $(PACKAGE_STATIC_LIBS) -lm
 static_BPF := build
 
 san_CC = $(CC)
 san_FLAGS = $(BASE) $(PACKAGE_CFLAGS) $(SANITIZE) -O1 -g
-san_LIBS = $(PACKAGE_LIBS)
+san_LIBS = $(PACKAGE_LIBS) -lm
 san_BPF := build
 
 fuzz_CC = $(CLANG)
 fuzz_FLAGS = $(BASE) $(PACKAGE_CFLAGS) $(SANITIZE) -fsanitize=fuzzer-no-link -O1 -g
 fuzz_LINK = -fsanitize=fuzzer
-fuzz_LIBS = $(PACKAGE_LIBS)
+fuzz_LIBS = $(PACKAGE_LIBS) -lm
 fuzz_BPF := build
 
 SYSROOT := build/sysroot-arm64
@@ -108,7 +108,7 @@ arm64_FLAGS = $(BASE) -idirafter $(SYSROOT)/usr/include/aarch64-linux-gnu \
 	-idirafter $(SYSROOT)/usr/include $(HARDEN) \
 	$(CPPFLAGS) $(CFLAGS) -DPORTSNOOP_STATIC
 arm64_LINK = -static-pie $(RELRO) -L$(SYSROOT)/usr/lib/aarch64-linux-gnu $(LDFLAGS)
-arm64_LIBS = $(PACKAGE_STATIC_LIBS)
+arm64_LIBS = $(PACKAGE_STATIC_LIBS) -lm
 arm64_BPF := build/arm64
 
 live_CC = $(CC)
@@ -159,11 +159,11 @@ golden: build/san/portsnoop build/manual/portsnoop.8 ## compare the output for r
 	@tools/run-tests.sh golden
 
 .PHONY: live
-live: build/portsnoop build/live/factory ## sudo make live: trace real claims of every kind
+live: build/portsnoop build/live/factory build/live/tally_reader ## sudo make live: trace real claims of every kind
 	@tools/run-tests.sh live
 
 .PHONY: vm
-vm: build/portsnoop-static $(if $(shell command -v $(arm64_CC)),build/arm64/portsnoop) ## boot real kernels, run the live suite in each (KERNEL=6.12 TIER=kprobe: one cell)
+vm: build/portsnoop-static build/live/tally_reader $(if $(shell command -v $(arm64_CC)),build/arm64/portsnoop) ## boot real kernels, run the live suite in each (KERNEL=6.12 TIER=kprobe: one cell)
 	@tests/vm/run.py $(if $(KERNEL)$(TIER),,--table README.md)
 
 .PHONY: fuzz
@@ -176,7 +176,7 @@ bench-peers: build/portsnoop-static ## what bindsnoop, tcpconnect and others see
 
 ifneq ($(wildcard tests/bench/run.sh),)
 .PHONY: bench
-bench: build/portsnoop ## sudo make bench: measure, and print a table a part (ARGS="who memory start soak store history record")
+bench: build/portsnoop build/live/tally_reader ## sudo make bench: measure, and print a table a part (ARGS="tally who memory start soak store history report record")
 	@tests/bench/run.sh $(ARGS)
 endif
 
@@ -222,7 +222,8 @@ help: ## list the jobs
 
 # Every program that the suites run.
 .PHONY: suites
-suites: all static manual build/san/portsnoop $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS) build/live/factory
+suites: all static manual build/san/portsnoop $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS) build/live/factory \
+	build/live/tally_reader
 
 # ---- how ----
 
@@ -257,6 +258,7 @@ define bpf_objects
 words_bpf-$(2) = $$(CLANG) $$(BPF_FLAGS)
 $(call bpf_object,$(1),$(2),portsnoop)
 $(call bpf_object,$(1),$(2),lookup)
+$(call bpf_object,$(1),$(2),bucket)
 endef
 
 # variant: name, what must be there first. Its objects lie in build/obj/NAME/.
@@ -264,11 +266,13 @@ define variant
 words_$(1) = $$($(1)_CC) $$($(1)_FLAGS)
 $$(if $$($(1)_BPF),build/obj/$(1)/user/probe/object.o: $$($(1)_BPF)/portsnoop.bpf.o)
 $$(if $$($(1)_BPF),build/obj/$(1)/user/probe/lookup_iter.o: $$($(1)_BPF)/lookup.bpf.o)
+$$(if $$($(1)_BPF),build/obj/$(1)/user/probe/bucket.o: $$($(1)_BPF)/bucket.bpf.o)
 build/obj/$(1)/%.o: %.c build/flags/$(1) | check-tools $(2)
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$@)
 	$$(Q)$$($(1)_CC) $$($(1)_FLAGS) -DPORTSNOOP_BPF_OBJECT='"$$($(1)_BPF)/portsnoop.bpf.o"' \
-		-DPORTSNOOP_LOOKUP_OBJECT='"$$($(1)_BPF)/lookup.bpf.o"' -MMD -MP -c -o $$@ $$<
+		-DPORTSNOOP_LOOKUP_OBJECT='"$$($(1)_BPF)/lookup.bpf.o"' \
+		-DPORTSNOOP_BUCKET_OBJECT='"$$($(1)_BPF)/bucket.bpf.o"' -MMD -MP -c -o $$@ $$<
 endef
 
 # program: path, variant, sources, more libraries
@@ -290,6 +294,7 @@ $(eval $(call program,build/portsnoop-static,static,$(USER)))
 $(eval $(call program,build/san/portsnoop,san,$(USER)))
 $(eval $(call program,build/arm64/portsnoop,arm64,$(USER)))
 $(eval $(call program,build/live/factory,live,$(FACTORY)))
+$(eval $(call program,build/live/tally_reader,static,tests/live/tally_reader.c $(LIBRARY)))
 $(eval $(call program,build/manual/generate,program,$(MANUAL) $(LIBRARY)))
 $(foreach test,$(UNIT),$(eval $(call program,$(test:tests/%.c=build/%),san,\
 	$(test) $(UNIT_SHARED) $(filter-out %/main.c,$(MANUAL)) $(LIBRARY),-lcmocka)))

@@ -20,6 +20,7 @@
 #define command_doctor stand_in_doctor
 #define command_record stand_in_record
 #define command_history stand_in_history
+#define command_report stand_in_report
 #define command_list stand_in_list
 int portsnoop_main(int argc, char **argv);
 #include "command/list.c"
@@ -52,6 +53,7 @@ STAND_IN(replay);
 STAND_IN(doctor);
 STAND_IN(record);
 STAND_IN(history);
+STAND_IN(report);
 
 static int main_run(void *context)
 {
@@ -91,7 +93,7 @@ static void test_commands(void **state)
 static void test_unknown(void **state)
 {
 	static const char list[] =
-		"is no command; expected one of: trace, who, record, history, explain, replay, "
+		"is no command; expected one of: trace, who, record, history, report, explain, replay, "
 		"doctor, help\n";
 	char err[256];
 

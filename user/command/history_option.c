@@ -14,7 +14,7 @@
 
 /* ---- setters ---- */
 
-static int set_moment(const char *argument, void *target, const char **expected)
+int history_set_moment(const char *argument, void *target, const char **expected)
 {
 	struct history_moment *moment = target;
 	int error = moment_parse(argument, clock_ns(CLOCK_REALTIME), &moment->moment, expected);
@@ -177,11 +177,12 @@ static int set_remote(const char *argument, void *target, const char **expected)
 	OPTION(name, letter, argument, help, set, struct history_options, member, ##__VA_ARGS__)
 
 const struct option_entry history_option_table[] = {
-	ENTRY("at", 'a', "TIME", "what was held at this moment, or failed then", set_moment, at),
+	ENTRY("at", 'a', "TIME", "what was held at this moment, or failed then", history_set_moment,
+	      at),
 	ENTRY("since", 'S', "TIME", "what was held at this time or later, or failed then",
-	      set_moment, since),
+	      history_set_moment, since),
 	ENTRY("until", 'U', "TIME", "what was held at this time or earlier, or failed then",
-	      set_moment, until),
+	      history_set_moment, until),
 	ENTRY("pid", 'P', "PID", "only claims of the process with this number", set_pid, pid),
 	ENTRY("comm", 'c', "NAME", "only processes of this name", set_comm, comm),
 	ENTRY("exe", 0, "PATH", "only programs with this path, or this name without a path",
@@ -211,8 +212,8 @@ const struct option_entry history_option_table[] = {
 
 /* ---- the query ---- */
 
-static void not_yet(const struct command *command, const char *option,
-		    const struct history_moment *given, int64_t now)
+void history_not_yet(const struct command *command, const char *option,
+		     const struct history_moment *given, int64_t now)
 {
 	if (!given->text || given->moment.ns <= now)
 		return;
@@ -232,8 +233,8 @@ static void options_judge(const struct command *command, const struct history_op
 		usage_error(command, "--at excludes --since and --until");
 	if (options->follow && (options->at.text || options->until.text))
 		usage_error(command, "--follow has no end: it excludes --at and --until");
-	not_yet(command, "at", &options->at, now);
-	not_yet(command, "since", &options->since, now);
+	history_not_yet(command, "at", &options->at, now);
+	history_not_yet(command, "since", &options->since, now);
 	if (options->since.text && options->until.text &&
 	    options->until.moment.last < options->since.moment.ns)
 		usage_error(command, "--until '%s' is before --since '%s'", options->until.text,

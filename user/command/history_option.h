@@ -31,6 +31,11 @@ struct history_options {
 
 extern const struct option_entry history_option_table[];
 
+option_setter history_set_moment; /* struct history_moment */
+/* Exits with a message when that is yet to come. */
+void history_not_yet(const struct command *command, const char *option,
+		     const struct history_moment *given, int64_t now);
+
 /*
  * The query that was meant, which points into the options and `ports`. Exits with a
  * message when the options contradict each other, or ask for what is yet to come. *mixed:

@@ -268,6 +268,60 @@ int history_ask(struct history *history, const struct history_query *query, int6
 	return error;
 }
 
+static bool recording_read(struct history *history, sqlite3_stmt *row,
+			   struct history_recording *recording)
+{
+	struct history_text *texts[] = {&recording->host, &recording->kernel, &recording->tier,
+					&recording->program};
+	int64_t id = 0, coverage = 0;
+
+	*recording = (struct history_recording){.ended = INT64_MIN};
+	if (!history_column(row, 0, 1, INT64_MAX, &id) ||
+	    !history_column(row, 1, INT64_MIN, INT64_MAX, &recording->started))
+		return false;
+	recording->id = (uint64_t)id;
+	if (!history_column(row, 3, INT64_MIN, INT64_MAX - 1, &recording->ended)) {
+		recording->killed = true;
+		if (!history_column(row, 2, INT64_MIN, INT64_MAX - 1, &recording->ended))
+			return false;
+	}
+	if (id == history->last_run && history->last_end == INT64_MAX) {
+		recording->ended = INT64_MAX;
+		recording->killed = false;
+	}
+	history_column(row, 4, 0, INT64_MAX, &coverage);
+	recording->coverage = (uint64_t)coverage;
+	for (int i = 0; i < 4; i++)
+		*texts[i] = history_column_text(row, 5 + i);
+	return true;
+}
+
+int history_recordings(struct history *history, int64_t since, int64_t until, int64_t now,
+		       history_recording_visitor visitor, void *context)
+{
+	static const struct history_query nothing;
+	struct history_recording recording;
+	sqlite3_stmt *runs = NULL;
+	int error = question_begin(history, &nothing, now), result = SQLITE_DONE;
+
+	if (!error)
+		error = history_prepare(history,
+					"SELECT id, started, alive, ended, coverage, host, kernel,"
+					" tier, program FROM run NOT INDEXED ORDER BY id",
+					&runs);
+	while (!error && (result = sqlite3_step(runs)) == SQLITE_ROW) {
+		if (!recording_read(history, runs, &recording))
+			history->skipped++;
+		else if (recording.started <= until && recording.ended >= since)
+			error = visitor(context, &recording);
+	}
+	if (!error && result != SQLITE_DONE)
+		error = history_fail(history, result);
+	sqlite3_finalize(runs);
+	question_end(history);
+	return error;
+}
+
 /* ---- follow ---- */
 
 static int version_read(struct history *history, int64_t *version)

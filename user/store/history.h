@@ -117,6 +117,22 @@ const char *history_why(const struct history *history);
 /* Rows of the file that make no sense and were left out, so far. */
 uint64_t history_skipped(const struct history *history);
 
+/* A recording: from the start of a portsnoop to its end. */
+struct history_recording {
+	uint64_t id;
+	int64_t started, ended; /* INT64_MAX: it runs */
+	bool killed;		/* `ended` is its last sign of life */
+	uint64_t coverage;	/* what its tier sees: model/coverage.h; 0: not known */
+	struct history_text host, kernel, tier, program;
+};
+
+typedef int (*history_recording_visitor)(void *context, const struct history_recording *recording);
+
+/* Those that ran at some moment from `since` to `until`, in the order of their start; else
+ * as history_ask(). */
+int history_recordings(struct history *history, int64_t since, int64_t until, int64_t now,
+		       history_recording_visitor visitor, void *context);
+
 /* For -f: rows that were written since the last call (the first one only notes where it
  * is): leases when they were first seen in the database, and again when they have ended;
  * failures; gaps. Cheap when there is nothing new. A database that took the place of the
