@@ -365,6 +365,40 @@ static void test_namespaces(void **state)
 	assert_non_null(metrics_namespace_find(room.metrics, RECORDS_NETNS));
 }
 
+static bool page_has(struct metrics_room *room, const char *words)
+{
+	CLEANUP(buffer_free) struct buffer text = BUFFER_EMPTY;
+	const struct metrics_service service = {.version = "1"};
+
+	assert_int_equal(metrics_survey(room->metrics, pipeline_ledger(room->pipeline), room->time),
+			 0);
+	metrics_text(room->metrics, &service, false, &text);
+	buffer_byte(&text, '\0');
+	return strstr(text.data, words);
+}
+
+/* Nobody says that a namespace is gone. */
+static void test_empty_namespace(void **state)
+{
+	CLEANUP(room_close) struct metrics_room room;
+	struct wire_event e = record_bind(7, "any", 0, 40000);
+
+	(void)state;
+	room_open(&room, NULL, NULL);
+	room_take(&room, &e, sizeof(e));
+	e.socket++;
+	e.netns = 1234;
+	room_take(&room, &e, sizeof(e));
+	assert_true(page_has(&room, "portsnoop_pool_capacity_ports{netns=\"1234\""));
+	e.header.type = WIRE_RELEASE;
+	room_take(&room, &e, sizeof(e));
+	e.socket--;
+	e.netns = RECORDS_NETNS;
+	room_take(&room, &e, sizeof(e));
+	assert_false(page_has(&room, "netns=\"1234\""));
+	assert_true(page_has(&room, "portsnoop_pool_capacity_ports{netns=\"4026531840\""));
+}
+
 static void test_capacity(void **state)
 {
 	CLEANUP(room_close) struct metrics_room room;
@@ -433,8 +467,11 @@ static void test_long_sum(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_random),	 cmocka_unit_test(test_namespaces),
-		cmocka_unit_test(test_capacity), cmocka_unit_test(test_small_destinations),
+		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_namespaces),
+		cmocka_unit_test(test_capacity),
+		cmocka_unit_test(test_empty_namespace),
+		cmocka_unit_test(test_small_destinations),
 		cmocka_unit_test(test_long_sum),
 	};
 

@@ -390,8 +390,12 @@ static void claims_put(struct page *page)
 
 /* ---- pools ---- */
 
-static bool pool_shown(const struct metrics_namespace *space, enum metrics_protocol protocol)
+/* A namespace in which nothing is held may be gone: only of ours that is known. */
+static bool pool_shown(const struct page *page, const struct metrics_namespace *space,
+		       enum metrics_protocol protocol)
 {
+	if (!space->leases && space->netns != page->metrics->own_netns)
+		return false;
 	for (unsigned int state = 0; state < LEASE_STATES; state++)
 		if (space->ports[protocol][state])
 			return true;
@@ -412,7 +416,7 @@ static void pools_put(struct page *page, enum family which)
 	for (const struct metrics_namespace *space = page->metrics->namespaces; space;
 	     space = space->hh.next)
 		for (enum metrics_protocol protocol = 0; protocol < METRICS_POOLED; protocol++) {
-			if (!pool_shown(space, protocol))
+			if (!pool_shown(page, space, protocol))
 				continue;
 			if (which == POOL_CAPACITY) {
 				pool_sample(page, space, protocol);
