@@ -8,15 +8,18 @@
 set -eu
 
 BUILD='make gcc libc6-dev clang llvm libbpf-dev libelf-dev zlib1g-dev libsqlite3-dev libseccomp-dev
-	libcap-ng-dev pkg-config uthash-dev'
+	libcap-ng-dev libmicrohttpd-dev pkg-config uthash-dev'
 TEST='libcmocka-dev python3 jq strace iproute2 procps util-linux curl nginx-light redis-server
 	redis-tools iperf3 bind9-dnsutils openssh-client openssh-server nodejs netcat-openbsd
 	busybox-static liburing-dev clang-format clang-tidy shellcheck fuzzer
-	debhelper dpkg-dev lintian man-db groff-base mandoc zsh logrotate systemd passwd'
+	debhelper dpkg-dev lintian man-db groff-base mandoc zsh logrotate systemd passwd
+	prometheus python3-prometheus-client chromium'
 BENCH='gcc libc6-dev python3 iproute2 lsof net-tools'
 PACKAGE='debhelper dpkg-dev'
 ARM64='gcc-aarch64-linux-gnu libc6-dev-arm64-cross file'
-SERVICES='nginx redis-server ssh iperf3'
+# Some tests skip without these, which not every system has.
+OPTIONAL=chromium
+SERVICES='nginx redis-server ssh iperf3 prometheus'
 
 say() { echo "install-deps: $*" >&2; }
 
@@ -100,6 +103,23 @@ has_candidate() {
 for package in $missing; do
 	has_candidate "$package" || update
 done
+
+is_optional() {
+	case " $OPTIONAL " in
+	*" $1 "*) true ;;
+	*) false ;;
+	esac
+}
+had=$missing
+missing=
+for package in $had; do
+	if is_optional "$package" && ! has_candidate "$package"; then
+		say "$package is not to be had here: the tests that need it are skipped"
+	else
+		missing="$missing $package"
+	fi
+done
+[ -n "$missing" ] || exit 0
 
 # The packages that hold the thing on this system.
 packages_for() {

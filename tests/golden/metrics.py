@@ -103,6 +103,20 @@ def page_strict():
         check(family.samples, family.name, "has no sample in the fixture")
 
 
+def page_labels():
+    """As the manual, which is made of the same table, tells them."""
+    with open(os.path.join(TREE, "build", "manual", "portsnoop-record.8"), encoding="utf-8") as file:
+        text = re.sub(r"\\f.", "", file.read()).replace("\\-", "-")
+    told = {}
+    for name, labels in re.findall(r"^((?:portsnoop|process)_\w+)(?:{([^}]*)})?$", text, re.M):
+        told[name] = {word.strip() for word in labels.split(",") if word.strip()}
+    have = {}
+    for name, labels in series().items():
+        have.setdefault(re.sub("_(bucket|count|sum)$", "", name), set()).update(labels - {"le"})
+    check(told == have, "manual:", [(name, told.get(name), have.get(name)) for name in told.keys() | have.keys()
+                                    if told.get(name) != have.get(name)])
+
+
 def page_lint():
     done = promtool("check", "metrics", text=page("classic"))
     check(not done.stdout.strip() and not done.stderr.strip(), done.stdout, done.stderr)
@@ -213,6 +227,7 @@ def dashboard_sound():
 
 TESTS = (
     ("page: the strict parser of OpenMetrics takes it", page_strict),
+    ("page: each metric, with its labels, is in the manual", page_labels),
     ("page: promtool has nothing to say of the other format", page_lint),
     ("page: both formats tell the same", page_same),
     ("page: hostile names are harmless", page_hostile),

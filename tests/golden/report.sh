@@ -29,7 +29,7 @@ program() {
 		-DPORTSNOOP_VERSION='"0"' -o "$room/$1" "tests/golden/$1.c" user/store/*.c \
 		user/model/*.c user/ports/*.c user/lib/buffer.c user/lib/escape.c user/lib/json.c \
 		user/lib/list.c user/lib/log.c user/lib/parse.c user/lib/resolve.c \
-		$(pkg-config --cflags --libs sqlite3) >"$room/compiled" 2>&1
+		$(pkg-config --cflags --libs sqlite3) -lm >"$room/compiled" 2>&1
 }
 
 if ! program make_history || ! program make_proxy || ! "$room/make_history" "$room/history.db" 1 ||

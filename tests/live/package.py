@@ -267,6 +267,29 @@ def reload():
     history_of(machine, claim(machine))
 
 
+ASK = """
+import sys, urllib.request
+print(urllib.request.urlopen(sys.argv[1], timeout=20).read().decode())
+"""
+
+
+@test("service: metrics are served once its sandbox allows them, and before it says what is missing")
+def metrics():
+    machine = active_machine()
+    machine.ask("sed", "-i", "$ametrics = 0", "/etc/portsnoop/portsnoop.conf")
+    machine.ask("systemctl", "restart", UNIT, status=None)
+    await_true("what is missing", lambda: "RestrictAddressFamilies=AF_INET AF_INET6" in machine.journal(UNIT))
+    with open("tools/packaging/portsnoop.conf", encoding="utf-8") as file:
+        told = re.search(r"^#   \[Service\]\n(?:#   .*\n)+", file.read(), re.M)[0]
+    machine.write(f"/etc/systemd/system/{UNIT}.d/metrics.conf", told.replace("#   ", ""))
+    machine.ask("systemctl", "daemon-reload")
+    machine.ask("systemctl", "restart", UNIT)
+    check_active(machine)
+    url = await_true("where they are", lambda: re.search(r"metrics at (http://\S+)", machine.journal(UNIT)))[1]
+    check("\nportsnoop_claims_total{" in machine.ask("python3", "-c", ASK, url), "the page")
+    history_of(machine, claim(machine))
+
+
 @test("service: a wrong configuration is refused, and named in the journal")
 def refused():
     machine = active_machine()

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * What a random stream comes to in metrics, against a recount that is too simple to be
- * wrong: it adds to numbers under the very names that the page has, from the records and
- * from the list of leases, and the two have to be the same set.
- */
+/* What a random stream comes to in metrics, against a recount from the records and from the
+ * list of leases: the page and that have to be the same set. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,19 +11,16 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
-#include <uthash.h>
 
 #include "format/metrics_text.h"
 #include "lib/cleanup.h"
+#include "metrics_recount.h"
 #include "metrics_room.h"
-#include "model/text.h"
 
 #define SEQUENCES 12
 #define STEPS 8000 /* each */
 #define SOCKETS 120
 #define PROCESSES 400
-#define POOL_LOW 32768
-#define POOL_HIGH 32807
 
 static uint64_t seed;
 
@@ -43,305 +37,6 @@ static uint64_t draw(uint64_t below)
 static bool chance(unsigned int percent)
 {
 	return draw(100) < percent;
-}
-
-/* ---- the recount ---- */
-
-struct number {
-	UT_hash_handle hh;
-	uint64_t count;
-	char name[];
-};
-
-struct recount {
-	struct number *numbers;
-	unsigned int kinds[3]; /* names seen: units, containers, processes */
-	struct number *owners;
-	uint64_t connects[SEQUENCES * STEPS], leases[2][SEQUENCES * STEPS]; /* ns */
-	unsigned int connect_count, lease_count[2];
-};
-
-static struct number *number_get(struct number **numbers, const char *name)
-{
-	struct number *number;
-
-	HASH_FIND_STR(*numbers, name, number);
-	if (number)
-		return number;
-	number = calloc(1, sizeof(*number) + strlen(name) + 1);
-	assert_non_null(number);
-	strcpy(number->name, name);
-	HASH_ADD_STR(*numbers, name, number);
-	return number;
-}
-
-static void add(struct recount *recount, uint64_t count, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static void add(struct recount *recount, uint64_t count, const char *format, ...)
-{
-	char name[512];
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(name, sizeof(name), format, arguments);
-	va_end(arguments);
-	number_get(&recount->numbers, name)->count += count;
-}
-
-static void numbers_free(struct number **numbers)
-{
-	struct number *number, *next;
-
-	HASH_ITER (hh, *numbers, number, next) {
-		HASH_DEL(*numbers, number);
-		free(number);
-	}
-}
-
-static const char *protocol_word(uint16_t protocol, uint32_t flags)
-{
-	if (flags & WIRE_MPTCP)
-		return "mptcp";
-	return protocol == 253 ? "other" : protocol_name(protocol);
-}
-
-static const char *origin_word(uint8_t origin)
-{
-	return origin == WIRE_ORIGIN_KERNEL	 ? "kernel"
-	       : origin == WIRE_ORIGIN_REQUESTED ? "requested"
-						 : "none";
-}
-
-static const char *error_word(uint32_t error)
-{
-	return error == ELOOP ? "other" : strerrorname_np((int)error);
-}
-
-/* Of process N: every third runs in a unit, in a container, or in neither. */
-static void process_words(uint32_t pid, char *kind, char *name)
-{
-	static const char *const kinds[] = {"unit", "container", "process"};
-
-	strcpy(kind, kinds[pid % 3]);
-	switch (pid % 3) {
-	case 0:
-		sprintf(name, "app-%u.service", pid);
-		break;
-	case 1:
-		sprintf(name, "%064x", pid);
-		break;
-	default:
-		/* What stands in the record is: p " \ ESC pid */
-		sprintf(name, "p\\\"\\\\\xef\xbf\xbd%u", pid);
-	}
-}
-
-static struct wire_process process_make(uint32_t pid)
-{
-	char comm[32], group[256];
-
-	snprintf(comm, sizeof(comm), pid % 3 == 2 ? "p\"\\\x1b%u" : "p%u", pid);
-	if (pid % 3 == 0)
-		snprintf(group, sizeof(group), "/system.slice/app-%u.service", pid);
-	else if (pid % 3 == 1)
-		snprintf(group, sizeof(group), "/system.slice/docker-%064x.scope", pid);
-	else
-		strcpy(group, "/");
-	return record_process(pid, comm, "/bin/any", "any", group);
-}
-
-static void owner_add(struct recount *recount, const char *what, uint32_t pid)
-{
-	static const unsigned int limits[] = {METRICS_UNITS, METRICS_CONTAINERS, METRICS_PROCESSES};
-	char kind[16], name[128], key[160];
-	struct number *owner;
-
-	process_words(pid, kind, name);
-	snprintf(key, sizeof(key), "%s/%s", kind, name);
-	owner = number_get(&recount->owners, key);
-	if (!owner->count)
-		owner->count = 1 + (recount->kinds[pid % 3]++ < limits[pid % 3]);
-	if (owner->count == 1)
-		strcpy(kind, "other"), *name = '\0';
-	add(recount, 1, "portsnoop_%s_total{kind=\"%s\",name=\"%s\"}", what, kind, name);
-}
-
-static void recount_call(struct recount *recount, const struct wire_event *e)
-{
-	bool ping = e->protocol == IPPROTO_ICMP;
-	bool connects = e->trigger == WIRE_CONNECT || e->trigger == WIRE_SUBFLOW ||
-			(e->trigger == WIRE_SEND &&
-			 (e->protocol == IPPROTO_TCP || e->protocol == IPPROTO_MPTCP));
-
-	if (e->flags & WIRE_CLAIMED && e->local_port) {
-		add(recount, 1,
-		    "portsnoop_claims_total{trigger=\"%s\",origin=\"%s\",protocol=\"%s\"}",
-		    trigger_name(e->trigger), origin_word(e->origin),
-		    protocol_word(e->protocol, e->flags));
-		if (e->origin == WIRE_ORIGIN_KERNEL && !ping)
-			owner_add(recount, "allocations", e->pid);
-	}
-	if (e->flags & WIRE_CLAIMED && !e->local_port && e->error) {
-		add(recount, 1,
-		    "portsnoop_claim_failures_total{trigger=\"%s\",origin=\"%s\",protocol=\"%s\","
-		    "error=\"%s\"}",
-		    trigger_name(e->trigger), origin_word(e->origin),
-		    protocol_word(e->protocol, e->flags), error_word(e->error));
-		if (ledger_exhausted(e))
-			owner_add(recount, "allocation_failures", e->pid);
-	}
-	if (connects && e->error)
-		add(recount, 1, "portsnoop_connect_failures_total{protocol=\"%s\",error=\"%s\"}",
-		    protocol_word(e->protocol, e->flags), error_word(e->error));
-	if (connects && (e->error || !(e->flags & WIRE_IN_PROGRESS)))
-		add(recount, 1, "portsnoop_connects_total{protocol=\"%s\",outcome=\"%s\"}",
-		    protocol_word(e->protocol, e->flags), e->error ? "failed" : "established");
-}
-
-static void recount_record(struct recount *recount, const struct wire_event *e)
-{
-	const char *protocol = protocol_word(e->protocol, e->flags);
-
-	if (e->header.type == WIRE_CALL)
-		recount_call(recount, e);
-	if (e->header.type == WIRE_OUTCOME) {
-		const char *outcome = e->flags & WIRE_ABORTED ? "aborted"
-				      : e->error	      ? "failed"
-							      : "established";
-
-		add(recount, 1, "portsnoop_connects_total{protocol=\"%s\",outcome=\"%s\"}",
-		    protocol, outcome);
-		if (*outcome == 'f')
-			add(recount, 1,
-			    "portsnoop_connect_failures_total{protocol=\"%s\",error=\"%s\"}",
-			    protocol, error_word(e->error));
-		if (*outcome == 'e')
-			recount->connects[recount->connect_count++] = e->duration;
-	}
-	if (e->header.type == WIRE_RELEASE &&
-	    (e->flags & (WIRE_TIME_WAIT | WIRE_TIME_WAIT_OVER)) == WIRE_TIME_WAIT)
-		add(recount, 1, "portsnoop_time_waits_total{protocol=\"%s\"}", protocol);
-}
-
-static void recount_ended(void *context, const struct lease *lease, enum lease_ending ending,
-			  uint64_t time)
-{
-	static const char *const names[] = {"released", "estimated", "missed", "evicted"};
-	struct recount *recount = context;
-
-	if (lease->share)
-		return;
-	add(recount, 1, "portsnoop_releases_total{protocol=\"%s\",ending=\"%s\"}",
-	    protocol_word(lease->protocol, lease->flags), names[ending]);
-	if (lease->claimed && ending <= LEASE_EXPIRED && lease->origin) {
-		unsigned int kernel = lease->origin == WIRE_ORIGIN_KERNEL;
-
-		recount->leases[kernel][recount->lease_count[kernel]++] = time - lease->claimed;
-	}
-}
-
-/* ---- leases as of now ---- */
-
-#define LEASES_MOST 8192
-
-struct leases {
-	struct lease list[LEASES_MOST];
-	unsigned int count;
-};
-
-static int lease_keep(void *context, const struct lease *lease)
-{
-	struct leases *leases = context;
-
-	assert_true(leases->count < LEASES_MOST);
-	if (!lease->share)
-		leases->list[leases->count++] = *lease;
-	return 0;
-}
-
-static const char *space_word(const struct lease *lease)
-{
-	return lease->protocol == IPPROTO_MPTCP ? "tcp" : protocol_word(lease->protocol, 0);
-}
-
-static bool lease_pooled(const struct lease *lease)
-{
-	return lease->protocol != IPPROTO_ICMP && lease->protocol != 253 &&
-	       lease->local_port >= POOL_LOW && lease->local_port <= POOL_HIGH &&
-	       !(lease->flags & WIRE_RESERVED);
-}
-
-static unsigned int rank(const struct lease *lease)
-{
-	static const uint8_t order[] = {LEASE_LISTEN, LEASE_ESTABLISHED, LEASE_CONNECTING,
-					LEASE_BOUND, LEASE_TIME_WAIT};
-	unsigned int i = 0;
-
-	while (order[i] != lease->state)
-		i++;
-	return i;
-}
-
-/* Counts for its port if no other lease comes before it in rank, then in the list. */
-static bool lease_leads(const struct leases *leases, unsigned int which)
-{
-	const struct lease *lease = &leases->list[which];
-
-	for (unsigned int i = 0; i < leases->count; i++) {
-		const struct lease *other = &leases->list[i];
-
-		if (i == which || other->netns != lease->netns ||
-		    other->local_port != lease->local_port || !lease_pooled(other) ||
-		    strcmp(space_word(other), space_word(lease)) != 0)
-			continue;
-		if (rank(other) < rank(lease) || (rank(other) == rank(lease) && i < which))
-			return false;
-	}
-	return true;
-}
-
-static void address_word(char *out, const uint8_t *bytes, const struct lease *lease)
-{
-	if (address_mapped(bytes, lease->family))
-		*text_address(out, bytes + 12, 4) = '\0';
-	else
-		*text_address(out, bytes, lease->family) = '\0';
-}
-
-static void destination_word(char *out, const struct lease *lease)
-{
-	char local[64], other[64];
-
-	address_word(local, lease->local, lease);
-	address_word(other, lease->other, lease);
-	sprintf(out,
-		"portsnoop_destination_ports{netns=\"%u\",protocol=\"%s\",source=\"%s\","
-		"destination=\"%s%s%s:%u\"}",
-		lease->netns, space_word(lease), local, strchr(other, ':') ? "[" : "", other,
-		strchr(other, ':') ? "]" : "", lease->other_port);
-}
-
-static void recount_leases(struct recount *recount, struct number **destinations,
-			   const struct leases *leases)
-{
-	for (unsigned int i = 0; i < leases->count; i++) {
-		const struct lease *lease = &leases->list[i];
-		char name[256];
-
-		add(recount, 1, "portsnoop_leases{protocol=\"%s\",state=\"%s\"}",
-		    protocol_word(lease->protocol, lease->flags), lease_state_name(lease->state));
-		if (!lease_pooled(lease))
-			continue;
-		if (lease_leads(leases, i))
-			add(recount, 1,
-			    "portsnoop_pool_ports{netns=\"%u\",protocol=\"%s\",state=\"%s\"}",
-			    lease->netns, space_word(lease), lease_state_name(lease->state));
-		if (!lease->other_port)
-			continue;
-		destination_word(name, lease);
-		number_get(destinations, name)->count++;
-	}
 }
 
 /* ---- the page ---- */
@@ -457,6 +152,16 @@ static void histogram_compare(struct number *page, const char *prefix, const uin
 	assert_true(buckets > 10);
 }
 
+static int lease_keep(void *context, const struct lease *lease)
+{
+	struct leases *leases = context;
+
+	assert_true(leases->count < RECOUNT_LEASES);
+	if (!lease->share)
+		leases->list[leases->count++] = *lease;
+	return 0;
+}
+
 static void page_compare(struct metrics_room *room, struct recount *recount)
 {
 	CLEANUP(buffer_free) struct buffer text = BUFFER_EMPTY;
@@ -464,7 +169,6 @@ static void page_compare(struct metrics_room *room, struct recount *recount)
 	const struct metrics_service service = {.version = "1", .skipped = UINT64_MAX};
 	static struct leases leases;
 	struct number *number, *next;
-	struct recount sum = *recount;
 
 	assert_int_equal(metrics_survey(room->metrics, pipeline_ledger(room->pipeline), room->time),
 			 0);
@@ -475,9 +179,7 @@ static void page_compare(struct metrics_room *room, struct recount *recount)
 	leases.count = 0;
 	ledger_each(pipeline_ledger(room->pipeline), room->time, 0, 0, 0, UINT16_MAX, lease_keep,
 		    &leases);
-	sum.numbers = NULL;
-	recount_leases(&sum, &destinations, &leases);
-	now = sum.numbers;
+	recount_leases(&now, &destinations, &leases);
 	HASH_ITER (hh, recount->numbers, number, next)
 		number_get(&now, number->name)->count = number->count;
 	sets_compare(page, now);
@@ -491,6 +193,20 @@ static void page_compare(struct metrics_room *room, struct recount *recount)
 }
 
 /* ---- random records ---- */
+
+static struct wire_process process_make(uint32_t pid)
+{
+	char comm[32], group[256];
+
+	snprintf(comm, sizeof(comm), pid % 3 == 2 ? "p\"\\\x1b%u" : "p%u", pid);
+	if (pid % 3 == 0)
+		snprintf(group, sizeof(group), "/system.slice/app-%u.service", pid);
+	else if (pid % 3 == 1)
+		snprintf(group, sizeof(group), "/system.slice/docker-%064x.scope", pid);
+	else
+		strcpy(group, "/");
+	return record_process(pid, comm, "/bin/any", "any", group);
+}
 
 static void random_peer(struct wire_event *e)
 {
@@ -605,7 +321,7 @@ static void test_random(void **state)
 		room_open(&room, recount_ended, &recount);
 		random_sequence(&room, &recount);
 		page_compare(&room, &recount);
-		/* All names found no room only where there are enough of them. */
+		/* There were more names than find room. */
 		assert_true(recount.kinds[0] > METRICS_UNITS);
 		numbers_free(&recount.numbers);
 		numbers_free(&recount.owners);
@@ -647,6 +363,40 @@ static void test_namespaces(void **state)
 	assert_int_equal(metrics_capacity(space), 60999 - 32768 + 1);
 	assert_null(metrics_namespace_find(room.metrics, RECORDS_NETNS + 3));
 	assert_non_null(metrics_namespace_find(room.metrics, RECORDS_NETNS));
+}
+
+static bool page_has(struct metrics_room *room, const char *words)
+{
+	CLEANUP(buffer_free) struct buffer text = BUFFER_EMPTY;
+	const struct metrics_service service = {.version = "1"};
+
+	assert_int_equal(metrics_survey(room->metrics, pipeline_ledger(room->pipeline), room->time),
+			 0);
+	metrics_text(room->metrics, &service, false, &text);
+	buffer_byte(&text, '\0');
+	return strstr(text.data, words);
+}
+
+/* Nobody says that a namespace is gone. */
+static void test_empty_namespace(void **state)
+{
+	CLEANUP(room_close) struct metrics_room room;
+	struct wire_event e = record_bind(7, "any", 0, 40000);
+
+	(void)state;
+	room_open(&room, NULL, NULL);
+	room_take(&room, &e, sizeof(e));
+	e.socket++;
+	e.netns = 1234;
+	room_take(&room, &e, sizeof(e));
+	assert_true(page_has(&room, "portsnoop_pool_capacity_ports{netns=\"1234\""));
+	e.header.type = WIRE_RELEASE;
+	room_take(&room, &e, sizeof(e));
+	e.socket--;
+	e.netns = RECORDS_NETNS;
+	room_take(&room, &e, sizeof(e));
+	assert_false(page_has(&room, "netns=\"1234\""));
+	assert_true(page_has(&room, "portsnoop_pool_capacity_ports{netns=\"4026531840\""));
 }
 
 static void test_capacity(void **state)
@@ -717,8 +467,11 @@ static void test_long_sum(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_random),	 cmocka_unit_test(test_namespaces),
-		cmocka_unit_test(test_capacity), cmocka_unit_test(test_small_destinations),
+		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_namespaces),
+		cmocka_unit_test(test_capacity),
+		cmocka_unit_test(test_empty_namespace),
+		cmocka_unit_test(test_small_destinations),
 		cmocka_unit_test(test_long_sum),
 	};
 

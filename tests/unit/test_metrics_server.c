@@ -65,12 +65,14 @@ static void serve_until(struct world *world, int client)
 	for (;;) {
 		struct pollfd fds[] = {{.fd = metrics_server_fd(world->server), .events = POLLIN},
 				       {.fd = client, .events = POLLIN}};
-		int wait = metrics_server_timeout(world->server);
+		int wait = metrics_server_timeout(world->server), ready;
+		bool last = wait < 0 || wait > PATIENCE;
 
-		if (wait < 0 || wait > PATIENCE)
-			wait = PATIENCE;
-		if (poll(fds, 2, wait) < 0 && errno != EINTR)
+		ready = poll(fds, 2, last ? PATIENCE : wait);
+		if (ready < 0 && errno != EINTR)
 			fail_msg("poll: %s", strerror(errno));
+		if (!ready && last)
+			fail_msg("the client was left without an answer");
 		if (fds[1].revents)
 			return;
 		assert_int_equal(metrics_server_handle(world->server), 0);

@@ -12,10 +12,10 @@
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
 static const struct openmetrics_family families[] = {
-	{"t_calls", OPENMETRICS_COUNTER, NULL, "Calls."},
-	{"t_size_bytes", OPENMETRICS_GAUGE, "bytes", "Size."},
-	{"t_build", OPENMETRICS_INFO, NULL, "Version."},
-	{"t_time_seconds", OPENMETRICS_HISTOGRAM, "seconds", "Time."},
+	{"t_calls", OPENMETRICS_COUNTER, NULL, NULL, "Calls."},
+	{"t_size_bytes", OPENMETRICS_GAUGE, "bytes", NULL, "Size."},
+	{"t_build", OPENMETRICS_INFO, NULL, NULL, "Version."},
+	{"t_time_seconds", OPENMETRICS_HISTOGRAM, "seconds", NULL, "Time."},
 };
 
 static void write_all(struct buffer *out, bool classic)

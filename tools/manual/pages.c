@@ -321,6 +321,7 @@ static const struct page_section record_sections[] = {
 	 "second, and the time without a recording is a row of its own in the history. If the "
 	 "disk is full or the file cannot be written, the recording goes on in memory, within "
 	 "bounds, and what had to be given up is counted and recorded as a gap."},
+	{"METRICS", metrics_section},
 	{"EXIT STATUS", "0\tit was stopped; with --status: somebody records\n"
 			"1\tit could not watch, or not write; with --status: nobody records\n"
 			"2\tthe command line or the configuration was wrong; with --status: who "

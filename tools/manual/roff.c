@@ -260,6 +260,8 @@ static void section(struct buffer *out, const struct page_section *at)
 	escape_text(out, at->heading);
 	buffer_byte(out, '\n');
 	roff_text(out, at->text);
+	if (at->text == metrics_section)
+		metrics_list(out);
 }
 
 static void see_also(struct buffer *out, const char *ours, const char *others)

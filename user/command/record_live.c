@@ -127,9 +127,8 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 static int live_timeout(const struct live *live)
 {
 	uint64_t now = monotonic(), next = earlier(live->due, live->alive_due);
-	int busy = session_timeout(live->session);
-
-	int ask = record_metrics_timeout(live->endpoint), wait;
+	int busy = session_timeout(live->session), wait;
+	int ask = record_metrics_timeout(live->endpoint);
 
 	next = earlier(next, live->ping_due);
 	if (!busy || next <= now)

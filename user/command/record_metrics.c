@@ -106,6 +106,7 @@ int record_metrics_open(const struct endpoint *endpoint, const struct record_met
 	}
 	metrics->source = *source;
 	metrics->started = (uint64_t)clock_ns(CLOCK_REALTIME);
+	pool_refresh(source->metrics); /* before others take all of the room */
 	error = metrics_server_open(endpoint, &page, &metrics->server, why, size);
 	if (error)
 		free(metrics);

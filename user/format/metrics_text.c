@@ -48,90 +48,106 @@ enum family {
 	FAMILIES
 };
 
-#define COUNTER(name, help)                                                                        \
+#define COUNTER(name, labels, help)                                                                \
 	{                                                                                          \
-		"portsnoop_" name, OPENMETRICS_COUNTER, NULL, help                                 \
+		"portsnoop_" name, OPENMETRICS_COUNTER, NULL, labels, help                         \
 	}
-#define GAUGE(name, unit, help)                                                                    \
+#define GAUGE(name, unit, labels, help)                                                            \
 	{                                                                                          \
-		name, OPENMETRICS_GAUGE, unit, help                                                \
+		name, OPENMETRICS_GAUGE, unit, labels, help                                        \
+	}
+#define SECONDS(name, labels, help)                                                                \
+	{                                                                                          \
+		name, OPENMETRICS_HISTOGRAM, "seconds", labels, help                               \
+	}
+#define INFO(name, labels, help)                                                                   \
+	{                                                                                          \
+		name, OPENMETRICS_INFO, NULL, labels, help                                         \
 	}
 
 const struct openmetrics_family metrics_families[FAMILIES + 1] = {
-	[BUILD] = {"portsnoop_build", OPENMETRICS_INFO, NULL, "Version of portsnoop."},
-	[TIER] = {"portsnoop_tier", OPENMETRICS_INFO, NULL,
-		  "Kernel hooks in use; portsnoop doctor tells what each tier sees."},
-	[CLAIMS] = COUNTER("claims", "Claims of a port that got one, by the call, by who chose the "
-				     "number, and by protocol."),
-	[CLAIM_FAILURES] = COUNTER("claim_failures", "Claims of a port that failed, by errno."),
-	[ALLOCATIONS] = COUNTER("allocations",
-				"Ports that the kernel chose, by unit, container, or process where "
-				"there is neither; other: all that found no room in the table."),
-	[ALLOCATION_FAILURES] =
-		COUNTER("allocation_failures", "Claims for which the kernel found no free port."),
-	[CONNECTS] = COUNTER("connects", "Calls of connect() by what came of them in the end."),
-	[CONNECT_FAILURES] =
-		COUNTER("connect_failures", "Calls of connect() that failed, by errno."),
-	[CONNECT_DURATION] = {"portsnoop_connect_duration_seconds", OPENMETRICS_HISTOGRAM,
-			      "seconds", "From connect() to the answer of the other side (TCP)."},
-	[RELEASES] = COUNTER("releases",
-			     "Leases that ended. estimated: the end of TIME_WAIT was "
-			     "not seen; missed: the release was not; evicted: forgotten "
-			     "for want of room."),
-	[TIME_WAITS] = COUNTER("time_waits", "Connections that went into TIME_WAIT."),
-	[LEASE_DURATION] = {"portsnoop_lease_duration_seconds", OPENMETRICS_HISTOGRAM, "seconds",
-			    "From claim to release, TIME_WAIT included, by who chose the port."},
-	[LEASES] = GAUGE("portsnoop_leases", NULL,
+	[BUILD] = INFO("portsnoop_build", "version", "Version of portsnoop."),
+	[TIER] = INFO("portsnoop_tier", "tier",
+		      "Kernel hooks in use; portsnoop doctor tells what each tier sees."),
+	[CLAIMS] = COUNTER("claims", "trigger, origin, protocol",
+			   "Claims of a port that got one, by the call, by who chose the number, "
+			   "and by protocol."),
+	[CLAIM_FAILURES] = COUNTER("claim_failures", "trigger, origin, protocol, error",
+				   "Claims of a port that failed, by errno."),
+	[ALLOCATIONS] =
+		COUNTER("allocations", "kind, name",
+			"Ports that the kernel chose, by unit, container, or process where there "
+			"is neither; other: all that found no room in the table."),
+	[ALLOCATION_FAILURES] = COUNTER("allocation_failures", "kind, name",
+					"Claims for which the kernel found no free port."),
+	[CONNECTS] = COUNTER("connects", "protocol, outcome",
+			     "Calls of connect() by what came of them in the end."),
+	[CONNECT_FAILURES] = COUNTER("connect_failures", "protocol, error",
+				     "Calls of connect() that failed, by errno."),
+	[CONNECT_DURATION] = SECONDS("portsnoop_connect_duration_seconds", NULL,
+				     "From connect() to the answer of the other side (TCP)."),
+	[RELEASES] = COUNTER("releases", "protocol, ending",
+			     "Leases that ended. estimated: the end of TIME_WAIT was not seen; "
+			     "missed: the release was not; evicted: forgotten for want of room."),
+	[TIME_WAITS] = COUNTER("time_waits", "protocol", "Connections that went into TIME_WAIT."),
+	[LEASE_DURATION] =
+		SECONDS("portsnoop_lease_duration_seconds", "origin",
+			"From claim to release, TIME_WAIT included, by who chose the port."),
+	[LEASES] = GAUGE("portsnoop_leases", NULL, "protocol, state",
 			 "Sockets that hold a port, without accepted connections, by state."),
 	[POOL_CAPACITY] =
-		GAUGE("portsnoop_pool_capacity_ports", "ports",
+		GAUGE("portsnoop_pool_capacity_ports", "ports", "netns, protocol",
 		      "Ports that the kernel may choose from: net.ipv4.ip_local_port_range, "
 		      "without reserved ones in the namespace of portsnoop."),
-	[POOL] = GAUGE("portsnoop_pool_ports", "ports",
+	[POOL] = GAUGE("portsnoop_pool_ports", "ports", "netns, protocol, state",
 		       "Ports of the pool that are held, each counted once, by the most alive "
 		       "state of its leases."),
-	[POOL_UNKNOWN] = GAUGE("portsnoop_pool_unknown_leases", NULL,
+	[POOL_UNKNOWN] = GAUGE("portsnoop_pool_unknown_leases", NULL, NULL,
 			       "Leases in network namespaces for which there was no room in the "
 			       "table of pools."),
-	[DESTINATION] =
-		GAUGE("portsnoop_destination_ports", "ports",
-		      "Ports of the pool in use between two addresses: the busiest ones, of "
-		      "those with a hundredth of the pool at least."),
-	[EVENTS] = COUNTER("events", "Events of sockets that were recorded."),
-	[RECORDS] = COUNTER("records", "Records that came from the kernel."),
-	[RECORDS_LOST] = COUNTER("records_lost", "Records that found no room in the ring buffer."),
-	[UNTRACKED] = COUNTER("untracked", "Calls or sockets for which a map in the kernel had no "
-					   "room."),
-	[UNSEEN] = COUNTER("unseen", "Ports given back whose claim no hook had seen."),
-	[SKIPPED] = COUNTER("skipped",
-			    "Runs of our programs that the kernel left out; absent where "
-			    "it does not tell."),
-	[EVICTED] = COUNTER("evicted", "Leases that were forgotten because there were too many."),
-	[LAG] = GAUGE("portsnoop_lag_seconds", "seconds",
+	[DESTINATION] = GAUGE(
+		"portsnoop_destination_ports", "ports", "netns, protocol, source, destination",
+		"Ports of the pool in use between two addresses: the busiest ones, of "
+		"those with a hundredth of the pool at least."),
+	[EVENTS] = COUNTER("events", NULL, "Events of sockets that were recorded."),
+	[RECORDS] = COUNTER("records", NULL, "Records that came from the kernel."),
+	[RECORDS_LOST] =
+		COUNTER("records_lost", NULL, "Records that found no room in the ring buffer."),
+	[UNTRACKED] = COUNTER("untracked", NULL,
+			      "Calls or sockets for which a map in the kernel had no room."),
+	[UNSEEN] = COUNTER("unseen", NULL, "Ports given back whose claim no hook had seen."),
+	[SKIPPED] = COUNTER("skipped", NULL,
+			    "Runs of our programs that the kernel left out; absent where it does "
+			    "not tell."),
+	[EVICTED] =
+		COUNTER("evicted", NULL, "Leases that were forgotten because there were too many."),
+	[LAG] = GAUGE("portsnoop_lag_seconds", "seconds", NULL,
 		      "How old the newest event was when it was worked on."),
-	[BACKLOG] = GAUGE("portsnoop_backlog_bytes", "bytes", "Records that wait to be worked on."),
-	[STORE_WRITTEN] = COUNTER("store_written", "Leases and failures written to the database."),
+	[BACKLOG] = GAUGE("portsnoop_backlog_bytes", "bytes", NULL,
+			  "Records that wait to be worked on."),
+	[STORE_WRITTEN] =
+		COUNTER("store_written", NULL, "Leases and failures written to the database."),
 	[STORE_DROPPED] =
-		COUNTER("store_dropped", "Leases and failures that could not be written."),
-	[STORE_TRIMMED] = COUNTER("store_trimmed",
+		COUNTER("store_dropped", NULL, "Leases and failures that could not be written."),
+	[STORE_TRIMMED] = COUNTER("store_trimmed", NULL,
 				  "Leases and failures removed for want of room, or by age."),
-	[STORE_ENTRIES] = GAUGE("portsnoop_store_entries", NULL,
+	[STORE_ENTRIES] = GAUGE("portsnoop_store_entries", NULL, "kind",
 				"Leases that have ended, and failures, in the database."),
-	[STORE_SIZE] = GAUGE("portsnoop_store_size_bytes", "bytes", "Size of the database."),
-	[STORE_WAL] = GAUGE("portsnoop_store_wal_bytes", "bytes",
+	[STORE_SIZE] = GAUGE("portsnoop_store_size_bytes", "bytes", NULL, "Size of the database."),
+	[STORE_WAL] = GAUGE("portsnoop_store_wal_bytes", "bytes", NULL,
 			    "Size of the write-ahead log beside it."),
-	[STORE_LIMIT] = GAUGE("portsnoop_store_limit_bytes", "bytes",
+	[STORE_LIMIT] = GAUGE("portsnoop_store_limit_bytes", "bytes", NULL,
 			      "What the database may have (--max-size)."),
-	[STORE_COMMIT] = GAUGE("portsnoop_store_commit_timestamp_seconds", "seconds",
+	[STORE_COMMIT] = GAUGE("portsnoop_store_commit_timestamp_seconds", "seconds", NULL,
 			       "When the database was last written."),
-	[STORE_FAILING] =
-		GAUGE("portsnoop_store_failing", NULL, "1 while the database cannot be written."),
-	[PROCESS_START] = GAUGE("process_start_time_seconds", "seconds",
+	[STORE_FAILING] = GAUGE("portsnoop_store_failing", NULL, NULL,
+				"1 while the database cannot be written."),
+	[PROCESS_START] = GAUGE("process_start_time_seconds", "seconds", NULL,
 				"When the process started, since 1970."),
-	[PROCESS_CPU] = {"process_cpu_seconds", OPENMETRICS_COUNTER, "seconds",
+	[PROCESS_CPU] = {"process_cpu_seconds", OPENMETRICS_COUNTER, "seconds", NULL,
 			 "Processor time of the process."},
-	[PROCESS_MEMORY] =
-		GAUGE("process_resident_memory_bytes", "bytes", "Resident memory of the process."),
+	[PROCESS_MEMORY] = GAUGE("process_resident_memory_bytes", "bytes", NULL,
+				 "Resident memory of the process."),
 };
 
 struct page {
@@ -374,8 +390,12 @@ static void claims_put(struct page *page)
 
 /* ---- pools ---- */
 
-static bool pool_shown(const struct metrics_namespace *space, enum metrics_protocol protocol)
+/* A namespace in which nothing is held may be gone: only of ours that is known. */
+static bool pool_shown(const struct page *page, const struct metrics_namespace *space,
+		       enum metrics_protocol protocol)
 {
+	if (!space->leases && space->netns != page->metrics->own_netns)
+		return false;
 	for (unsigned int state = 0; state < LEASE_STATES; state++)
 		if (space->ports[protocol][state])
 			return true;
@@ -396,7 +416,7 @@ static void pools_put(struct page *page, enum family which)
 	for (const struct metrics_namespace *space = page->metrics->namespaces; space;
 	     space = space->hh.next)
 		for (enum metrics_protocol protocol = 0; protocol < METRICS_POOLED; protocol++) {
-			if (!pool_shown(space, protocol))
+			if (!pool_shown(page, space, protocol))
 				continue;
 			if (which == POOL_CAPACITY) {
 				pool_sample(page, space, protocol);

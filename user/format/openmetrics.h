@@ -24,8 +24,9 @@ enum openmetrics_type {
 struct openmetrics_family {
 	const char *name; /* without _total, _info or _bucket; ends with "_UNIT" */
 	enum openmetrics_type type;
-	const char *unit; /* "seconds"; NULL: none */
-	const char *help; /* one sentence, without backslashes */
+	const char *unit;   /* "seconds"; NULL: none */
+	const char *labels; /* of its samples, for people: "trigger, origin"; NULL: none */
+	const char *help;   /* sentences, without backslashes */
 };
 
 struct openmetrics {

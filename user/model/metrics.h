@@ -53,8 +53,8 @@ struct metrics_buckets {
 	uint64_t most;	   /* ns */
 };
 struct metrics_histogram {
-	const struct metrics_buckets
-		*buckets; /* ended by one without label, which takes the rest */
+	/* Ended by one without label, which takes the rest. */
+	const struct metrics_buckets *buckets;
 	uint64_t counts[METRICS_BUCKETS];
 	uint64_t count, seconds;
 	uint32_t nanoseconds; /* of the sum, behind `seconds` */

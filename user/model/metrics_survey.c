@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/cleanup.h"
 #include "model/message.h"
 #include "model/metrics.h"
 
@@ -13,9 +12,12 @@
  * a series behind. */
 #define LEAST_PART 100
 
+#define PLACES 16 /* of the table at first */
+
 /* Leases between the same addresses, in a table with open addressing. */
 struct crowd {
 	const struct lease *first; /* NULL: the place is free */
+	uint32_t hash;
 	uint32_t ports;
 };
 
@@ -24,6 +26,7 @@ struct survey {
 	struct metrics_namespace *space; /* of the lease before */
 	struct crowd *crowds;
 	size_t mask; /* places - 1 */
+	size_t count;
 };
 
 /* The later in this list, the less alive: what a port with several leases counts as. */
@@ -85,7 +88,7 @@ static bool crowd_has(const struct crowd *crowd, const struct metrics_destinatio
 }
 
 /* The stream's id, which is random, keeps anybody from choosing addresses that collide. */
-static uint64_t crowd_hash(const struct metrics_destination *destination, uint64_t hash)
+static uint32_t crowd_hash(const struct metrics_destination *destination, uint64_t hash)
 {
 	uint64_t words[5] = {(uint64_t)destination->netns << 32 |
 			     (uint32_t)destination->other_port << 16 |
@@ -100,21 +103,56 @@ static uint64_t crowd_hash(const struct metrics_destination *destination, uint64
 		hash = (hash ^ hash >> 27) * UINT64_C(0x94d049bb133111eb);
 		hash ^= hash >> 31;
 	}
-	return hash;
+	return (uint32_t)hash;
 }
 
-static void crowd_count(const struct survey *survey, const struct lease *lease)
+/* Half of the places are always free. */
+static int crowds_grow(struct survey *survey)
+{
+	size_t mask = survey->mask * 2 + 1;
+	struct crowd *crowds = calloc(mask + 1, sizeof(*crowds));
+
+	if (!crowds)
+		return -ENOMEM;
+	for (size_t i = 0; i <= survey->mask; i++) {
+		const struct crowd *crowd = &survey->crowds[i];
+		size_t at = crowd->hash & mask;
+
+		if (!crowd->first)
+			continue;
+		while (crowds[at].first)
+			at = (at + 1) & mask;
+		crowds[at] = *crowd;
+	}
+	free(survey->crowds);
+	survey->crowds = crowds;
+	survey->mask = mask;
+	return 0;
+}
+
+static int crowd_count(struct survey *survey, const struct lease *lease)
 {
 	struct metrics_destination asked;
+	struct crowd *crowd;
+	uint32_t hash;
 	size_t at;
 
+	if (survey->count * 2 > survey->mask && crowds_grow(survey))
+		return -ENOMEM;
 	destination_of(lease, &asked);
-	at = crowd_hash(&asked, survey->metrics->stream) & survey->mask;
-	while (survey->crowds[at].first && !crowd_has(&survey->crowds[at], &asked))
-		at = (at + 1) & survey->mask;
-	if (!survey->crowds[at].first)
-		survey->crowds[at].first = lease;
-	survey->crowds[at].ports++;
+	hash = crowd_hash(&asked, survey->metrics->stream);
+	for (at = hash & survey->mask;; at = (at + 1) & survey->mask) {
+		crowd = &survey->crowds[at];
+		if (!crowd->first || (crowd->hash == hash && crowd_has(crowd, &asked)))
+			break;
+	}
+	if (!crowd->first) {
+		crowd->first = lease;
+		crowd->hash = hash;
+		survey->count++;
+	}
+	crowd->ports++;
+	return 0;
 }
 
 static int lease_survey(void *context, const struct lease *lease)
@@ -139,9 +177,7 @@ static int lease_survey(void *context, const struct lease *lease)
 	    lease->flags & WIRE_RESERVED)
 		return 0;
 	port_count(survey->space, protocol, lease);
-	if (lease->other_port)
-		crowd_count(survey, lease);
-	return 0;
+	return lease->other_port ? crowd_count(survey, lease) : 0;
 }
 
 /* Negative: a comes first. No two are equal. */
@@ -203,16 +239,12 @@ static void destinations_choose(const struct survey *survey)
 
 int metrics_survey(struct metrics *metrics, struct ledger *ledger, uint64_t now)
 {
-	struct survey survey = {.metrics = metrics, .mask = 15};
-	CLEANUP_FREE struct crowd *crowds = NULL;
+	struct survey survey = {.metrics = metrics, .mask = PLACES - 1};
 	struct metrics_namespace *space, *next;
-	struct ledger_totals totals;
+	int error;
 
-	ledger_totals(ledger, &totals);
-	while (survey.mask < totals.leases * 2)
-		survey.mask = survey.mask * 2 + 1;
-	survey.crowds = crowds = calloc(survey.mask + 1, sizeof(*crowds));
-	if (!crowds)
+	survey.crowds = calloc(PLACES, sizeof(*survey.crowds));
+	if (!survey.crowds)
 		return -ENOMEM;
 	HASH_ITER (hh, metrics->namespaces, space, next) {
 		space->leases = false;
@@ -221,7 +253,9 @@ int metrics_survey(struct metrics *metrics, struct ledger *ledger, uint64_t now)
 	}
 	memset(metrics->leases, 0, sizeof(metrics->leases));
 	metrics->unpooled = 0;
-	ledger_each(ledger, now, 0, 0, 1, UINT16_MAX, lease_survey, &survey);
-	destinations_choose(&survey);
-	return 0;
+	error = ledger_each(ledger, now, 0, 0, 1, UINT16_MAX, lease_survey, &survey);
+	if (!error)
+		destinations_choose(&survey);
+	free(survey.crowds);
+	return error;
 }

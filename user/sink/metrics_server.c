@@ -363,6 +363,11 @@ static void listen_explain(const struct endpoint *endpoint, int error, char *why
 		snprintf(why, size, "; 'portsnoop who %u/tcp' tells who has it", endpoint->port);
 	else if (error == -EADDRNOTAVAIL)
 		snprintf(why, size, ": no device of this machine has the address");
+	else if (error == -EAFNOSUPPORT)
+		snprintf(why, size,
+			 ": the kernel, or a sandbox, has no sockets of this kind; a "
+			 "unit of systemd needs RestrictAddressFamilies=AF_INET AF_INET6 "
+			 "and IPAddressAllow=localhost (systemctl edit portsnoop)");
 	else if (error == -EACCES)
 		snprintf(why, size, ": take a port from 1024 on");
 }
