@@ -23,8 +23,10 @@ once = $(eval $(1) := $(shell $(2)))$($(1))
 ARCH ?= $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/')
 MULTIARCH = $(call once,MULTIARCH,$(CC) -print-multiarch)
 PACKAGES := libbpf libelf zlib sqlite3 libseccomp libcap-ng
-PACKAGE_CFLAGS = $(call once,PACKAGE_CFLAGS,$(PKG_CONFIG) --cflags $(PACKAGES))
-PACKAGE_LIBS = $(call once,PACKAGE_LIBS,$(PKG_CONFIG) --libs $(PACKAGES))
+# Whose static library Debian's own is not enough for: a static program does without.
+SHARED_PACKAGES := libmicrohttpd
+PACKAGE_CFLAGS = $(call once,PACKAGE_CFLAGS,$(PKG_CONFIG) --cflags $(PACKAGES) $(SHARED_PACKAGES))
+PACKAGE_LIBS = $(call once,PACKAGE_LIBS,$(PKG_CONFIG) --libs $(PACKAGES) $(SHARED_PACKAGES))
 PACKAGE_STATIC_LIBS = $(call once,PACKAGE_STATIC_LIBS,$(PKG_CONFIG) --static --libs $(PACKAGES))
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -80,24 +82,24 @@ BASE = -std=gnu11 -D_GNU_SOURCE $(WARN) -DPORTSNOOP_VERSION='"$(VERSION)"' -Iinc
 program_CC = $(CC)
 program_FLAGS = $(BASE) $(PACKAGE_CFLAGS) $(HARDEN) $(CPPFLAGS) $(CFLAGS)
 program_LINK = -pie $(RELRO) $(LDFLAGS)
-program_LIBS = $(PACKAGE_LIBS)
+program_LIBS = $(PACKAGE_LIBS) -lm
 program_BPF := build
 
 static_CC = $(CC)
 static_FLAGS = $(program_FLAGS) -DPORTSNOOP_STATIC
 static_LINK = -static-pie $(RELRO) $(LDFLAGS)
-static_LIBS = $(PACKAGE_STATIC_LIBS)
+static_LIBS = $(PACKAGE_STATIC_LIBS) -lm
 static_BPF := build
 
 san_CC = $(CC)
 san_FLAGS = $(BASE) $(PACKAGE_CFLAGS) $(SANITIZE) -O1 -g
-san_LIBS = $(PACKAGE_LIBS)
+san_LIBS = $(PACKAGE_LIBS) -lm
 san_BPF := build
 
 fuzz_CC = $(CLANG)
 fuzz_FLAGS = $(BASE) $(PACKAGE_CFLAGS) $(SANITIZE) -fsanitize=fuzzer-no-link -O1 -g
 fuzz_LINK = -fsanitize=fuzzer
-fuzz_LIBS = $(PACKAGE_LIBS)
+fuzz_LIBS = $(PACKAGE_LIBS) -lm
 fuzz_BPF := build
 
 SYSROOT := build/sysroot-arm64
@@ -106,7 +108,7 @@ arm64_FLAGS = $(BASE) -idirafter $(SYSROOT)/usr/include/aarch64-linux-gnu \
 	-idirafter $(SYSROOT)/usr/include $(HARDEN) \
 	$(CPPFLAGS) $(CFLAGS) -DPORTSNOOP_STATIC
 arm64_LINK = -static-pie $(RELRO) -L$(SYSROOT)/usr/lib/aarch64-linux-gnu $(LDFLAGS)
-arm64_LIBS = $(PACKAGE_STATIC_LIBS)
+arm64_LIBS = $(PACKAGE_STATIC_LIBS) -lm
 arm64_BPF := build/arm64
 
 live_CC = $(CC)
@@ -157,11 +159,11 @@ golden: build/san/portsnoop build/manual/portsnoop.8 ## compare the output for r
 	@tools/run-tests.sh golden
 
 .PHONY: live
-live: build/portsnoop build/live/factory ## sudo make live: trace real claims of every kind
+live: build/portsnoop build/live/factory build/live/tally_reader ## sudo make live: trace real claims of every kind
 	@tools/run-tests.sh live
 
 .PHONY: vm
-vm: build/portsnoop-static $(if $(shell command -v $(arm64_CC)),build/arm64/portsnoop) ## boot real kernels, run the live suite in each (KERNEL=6.12 TIER=kprobe: one cell)
+vm: build/portsnoop-static build/live/tally_reader $(if $(shell command -v $(arm64_CC)),build/arm64/portsnoop) ## boot real kernels, run the live suite in each (KERNEL=6.12 TIER=kprobe: one cell)
 	@tests/vm/run.py $(if $(KERNEL)$(TIER),,--table README.md)
 
 .PHONY: fuzz
@@ -174,7 +176,7 @@ bench-peers: build/portsnoop-static ## what bindsnoop, tcpconnect and others see
 
 ifneq ($(wildcard tests/bench/run.sh),)
 .PHONY: bench
-bench: build/portsnoop ## sudo make bench: measure, and print a table a part (ARGS="who memory start soak store history report record")
+bench: build/portsnoop build/live/tally_reader ## sudo make bench: measure, and print a table a part (ARGS="tally who memory start soak store history report record")
 	@tests/bench/run.sh $(ARGS)
 endif
 
@@ -220,14 +222,15 @@ help: ## list the jobs
 
 # Every program that the suites run.
 .PHONY: suites
-suites: all static manual build/san/portsnoop $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS) build/live/factory
+suites: all static manual build/san/portsnoop $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS) build/live/factory \
+	build/live/tally_reader
 
 # ---- how ----
 
 .PHONY: check-tools FORCE
 check-tools:
 	@tools/check-tools.sh $(call quote,$(CLANG)) $(call quote,$(LLVM_STRIP)) $(call quote,$(CC)) \
-		$(call quote,$(PKG_CONFIG)) $(PACKAGES)
+		$(call quote,$(PKG_CONFIG)) $(PACKAGES) $(SHARED_PACKAGES)
 
 # Remembers words. Objects depend on the words of their compiler's command,
 # programs on those of their linker's, so that a changed flag or a source that
@@ -255,6 +258,7 @@ define bpf_objects
 words_bpf-$(2) = $$(CLANG) $$(BPF_FLAGS)
 $(call bpf_object,$(1),$(2),portsnoop)
 $(call bpf_object,$(1),$(2),lookup)
+$(call bpf_object,$(1),$(2),bucket)
 endef
 
 # variant: name, what must be there first. Its objects lie in build/obj/NAME/.
@@ -262,11 +266,13 @@ define variant
 words_$(1) = $$($(1)_CC) $$($(1)_FLAGS)
 $$(if $$($(1)_BPF),build/obj/$(1)/user/probe/object.o: $$($(1)_BPF)/portsnoop.bpf.o)
 $$(if $$($(1)_BPF),build/obj/$(1)/user/probe/lookup_iter.o: $$($(1)_BPF)/lookup.bpf.o)
+$$(if $$($(1)_BPF),build/obj/$(1)/user/probe/bucket.o: $$($(1)_BPF)/bucket.bpf.o)
 build/obj/$(1)/%.o: %.c build/flags/$(1) | check-tools $(2)
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$@)
 	$$(Q)$$($(1)_CC) $$($(1)_FLAGS) -DPORTSNOOP_BPF_OBJECT='"$$($(1)_BPF)/portsnoop.bpf.o"' \
-		-DPORTSNOOP_LOOKUP_OBJECT='"$$($(1)_BPF)/lookup.bpf.o"' -MMD -MP -c -o $$@ $$<
+		-DPORTSNOOP_LOOKUP_OBJECT='"$$($(1)_BPF)/lookup.bpf.o"' \
+		-DPORTSNOOP_BUCKET_OBJECT='"$$($(1)_BPF)/bucket.bpf.o"' -MMD -MP -c -o $$@ $$<
 endef
 
 # program: path, variant, sources, more libraries
@@ -288,6 +294,7 @@ $(eval $(call program,build/portsnoop-static,static,$(USER)))
 $(eval $(call program,build/san/portsnoop,san,$(USER)))
 $(eval $(call program,build/arm64/portsnoop,arm64,$(USER)))
 $(eval $(call program,build/live/factory,live,$(FACTORY)))
+$(eval $(call program,build/live/tally_reader,static,tests/live/tally_reader.c $(LIBRARY)))
 $(eval $(call program,build/manual/generate,program,$(MANUAL) $(LIBRARY)))
 $(foreach test,$(UNIT),$(eval $(call program,$(test:tests/%.c=build/%),san,\
 	$(test) $(UNIT_SHARED) $(filter-out %/main.c,$(MANUAL)) $(LIBRARY),-lcmocka)))

@@ -6,15 +6,6 @@
 #ifndef PORTSNOOP_CLAIM_BPF_H
 #define PORTSNOOP_CLAIM_BPF_H
 
-/* Errors that decide what happened: asm-generic/errno*.h. */
-#define EAGAIN 11
-#define EEXIST 17
-#define EADDRINUSE 98
-#define EADDRNOTAVAIL 99
-#define EISCONN 106
-#define EALREADY 114
-#define EINPROGRESS 115
-
 #define SOCKADDR_IN 16
 #define SOCKADDR_IN6 24 /* SIN6_LEN_RFC2133: the scope may be missing */
 
@@ -56,16 +47,8 @@ static __always_inline void call_take_address(struct call *call)
 
 static __always_inline void event_other(struct wire_event *event, const struct call *call)
 {
-	if (call->other_family == AF_INET) {
-		if (event->family == 6)
-			address_map_v4(event->other, *(__be32 *)call->other);
-		else
-			__builtin_memcpy(event->other, call->other, 4);
-	} else if (call->other_family == AF_INET6 && event->family == 6) {
-		__builtin_memcpy(event->other, call->other, 16);
-	} else {
+	if (!call_address_copy(event->other, event->family, call))
 		return;
-	}
 	event->other_port = call->other_port;
 	event->flags |= WIRE_HAS_OTHER;
 }
@@ -276,7 +259,7 @@ static __always_inline u32 call_filter(const struct call *call, struct sock *sk,
  * only: not inlined, and everything it goes by comes from memory that the verifier
  * knows nothing about, a map's value or what call_emit_own() makes.
  */
-static __noinline int call_emit(const struct call *call)
+static __noinline int call_send(const struct call *call)
 {
 	struct sock *sk = (void *)call->sk, *first = socket_joins(sk);
 	struct task_struct *task = (void *)bpf_get_current_task();
@@ -347,6 +330,38 @@ static __noinline int call_emit(const struct call *call)
 	event->socket = call_keep(sk, &opening, &owner);
 	record_submit(event);
 	return 0;
+}
+
+/* The same for the tally: besides what is counted, the socket is watched as ever. */
+static __noinline int call_count(const struct call *call)
+{
+	struct sock *sk = (void *)call->sk, *first = socket_joins(sk);
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct opening opening = {
+		.time = bpf_ktime_get_ns(),
+		.flags = call->flags,
+		.netns = socket_netns(sk),
+		.port = socket_port(sk),
+		.trigger = first ? WIRE_SUBFLOW : call->trigger,
+		.origin = call_origin(call),
+	};
+	struct owner owner = {};
+	bool passes;
+
+	if (!first)
+		owner_current(&owner, BPF_CORE_READ(task, group_leader));
+	else if (call->trigger == WIRE_BIND || !owner_joined(&owner, first, &passes))
+		return 0;
+	call_keep(sk, &opening, &owner);
+	return tally_call(call, &owner, first ? NULL : task, opening.origin);
+}
+
+static __always_inline void call_emit(const struct call *call)
+{
+	if (config.tally)
+		call_count(call);
+	else
+		call_send(call);
 }
 
 /* For a call that stands on the stack: read over itself, so that the verifier forgets

@@ -125,6 +125,76 @@ struct {
 	__type(value, struct wire_event);
 } time_waits SEC(".maps");
 
+/* What a port is counted under, from its claim to its end: by struct sock's address, and
+ * while it lingers by the TIME_WAIT bucket's. */
+struct tally_socket {
+	struct tally_key key;
+	struct tally_place place;
+	u64 claimed; /* time; 0: given back */
+	u32 flags;   /* TALLY_* below */
+	u32 zero;
+};
+
+#define TALLY_HAS_PLACE (1 << 0)
+#define TALLY_ROW_REST (1 << 1)	  /* its claim is counted in tally_overflow */
+#define TALLY_PLACE_REST (1 << 2) /* the same for its place */
+#define TALLY_SOURCE (1 << 3)	  /* none of the above: place.local alone, for tally_call() */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, CONFIG_SOCKETS);
+	__type(key, u64);
+	__type(value, struct tally_socket);
+} tally_sockets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, CONFIG_TALLY_ROWS);
+	__type(key, struct tally_key);
+	__type(value, struct tally_counts);
+} tally_claims SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, CONFIG_TALLY_ROWS);
+	__type(key, struct tally_place);
+	__type(value, struct tally_counts);
+} tally_places SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, CONFIG_TALLY_ERRORS);
+	__type(key, struct tally_error);
+	__type(value, u64);
+} tally_errors SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, CONFIG_TALLY_ROWS);
+	__type(key, struct tally_process);
+	__type(value, struct tally_name);
+} tally_names SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, CONFIG_TALLY_CGROUPS);
+	__type(key, u64); /* id of the cgroup */
+	__type(value, struct tally_path);
+} tally_cgroups SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, TALLY_RESTS);
+	__type(key, u32); /* enum tally_rest */
+	__type(value, struct tally_counts);
+} tally_overflow SEC(".maps");
+
+/* What a new row begins with: too large for the stack. */
+struct tally_blank {
+	struct tally_counts counts;
+	struct tally_path path;
+} tally_blank = {.path.flags = TALLY_PATH_UNFINISHED};
+
 /* Processes whose record was submitted. An LRU: the cost of forgetting one is a
  * second record. With a filter for names, also those that made a call which did not
  * pass. */

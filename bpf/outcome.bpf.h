@@ -70,6 +70,11 @@ static __always_inline void outcome_emit(struct lease *lease, struct sock *sk, u
 	struct wire_event *event;
 
 	lease->connecting = 0;
+	if (config.tally) {
+		if (error || flags & WIRE_ABORTED)
+			tally_outcome(lease, sk, error);
+		return;
+	}
 	if (config.filter && !lease_passes(lease, sk, WIRE_OUTCOME, error || flags & WIRE_ABORTED))
 		return;
 	event = lease_event(WIRE_OUTCOME, lease, &lease->connector, sk, flags);

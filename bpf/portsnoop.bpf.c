@@ -10,6 +10,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 #include <portsnoop/config.h>
+#include <portsnoop/tally.h>
 #include <portsnoop/wire.h>
 
 /* Helpers that trace are for programs under a licence compatible with the GPL;
@@ -23,6 +24,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #include "process.bpf.h"
 #include "socket.bpf.h"
 #include "filter.bpf.h"
+#include "tally.bpf.h"
 #include "claim.bpf.h"
 #include "outcome.bpf.h"
 #include "release.bpf.h"

@@ -89,13 +89,12 @@ static __always_inline void process_exe(struct wire_process *record, struct file
 	record->flags |= WIRE_EXE_CUT;
 }
 
-static __always_inline void process_cgroup(struct wire_process *record, struct task_struct *leader)
+/* `path` has room for WIRE_CGROUP bytes. */
+static __always_inline void cgroup_path(struct kernfs_node *node, char *path, volatile u16 *length,
+					volatile u32 *flags)
 {
-	struct kernfs_node *node = BPF_CORE_READ(leader, cgroups, dfl_cgrp, kn);
-
-	record->cgroup = BPF_CORE_READ(node, id);
 	if (!node) {
-		record->flags |= WIRE_CGROUP_UNREADABLE;
+		*flags |= WIRE_CGROUP_UNREADABLE;
 		return;
 	}
 	for (int i = 0; i < CGROUP_STEPS; i++) {
@@ -103,13 +102,20 @@ static __always_inline void process_cgroup(struct wire_process *record, struct t
 
 		if (!parent) /* the root has no name */
 			return;
-		if (!component_append(record->path, WIRE_CGROUP, &record->path_length,
-				      BPF_CORE_READ(node, name), &record->flags, WIRE_CGROUP_CUT,
-				      WIRE_CGROUP_UNREADABLE))
+		if (!component_append(path, WIRE_CGROUP, length, BPF_CORE_READ(node, name), flags,
+				      WIRE_CGROUP_CUT, WIRE_CGROUP_UNREADABLE))
 			return;
 		node = parent;
 	}
-	record->flags |= WIRE_CGROUP_CUT;
+	*flags |= WIRE_CGROUP_CUT;
+}
+
+static __always_inline void process_cgroup(struct wire_process *record, struct task_struct *leader)
+{
+	struct kernfs_node *node = BPF_CORE_READ(leader, cgroups, dfl_cgrp, kn);
+
+	record->cgroup = BPF_CORE_READ(node, id);
+	cgroup_path(node, record->path, &record->path_length, &record->flags);
 }
 
 static __always_inline void process_args(struct wire_process *record, struct mm_struct *mm)

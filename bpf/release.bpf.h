@@ -21,8 +21,12 @@ static __always_inline void release_emit(struct lease *lease, struct sock *sk, u
 	if (!lease->held)
 		return;
 	lease->held = 0;
+	if (config.tally)
+		tally_release(sk, lease->lingers);
 	flags |= (u32)lease->lingers << LINGERS_SHIFT;
 	lease->lingers = 0;
+	if (config.tally)
+		return;
 	if (!release_wanted(lease) || !release_passes(lease, sk))
 		return;
 	event = lease_event(WIRE_RELEASE, lease, &lease->claimant, sk, flags);
@@ -51,10 +55,12 @@ static __always_inline void release_final(struct sock *sk, u32 flags)
 	u64 key = (u64)sk;
 	struct lease *lease = bpf_map_lookup_elem(&sockets, &key);
 
-	if (!lease)
-		return;
-	release_emit(lease, sk, flags);
-	bpf_map_delete_elem(&sockets, &key);
+	if (lease) {
+		release_emit(lease, sk, flags);
+		bpf_map_delete_elem(&sockets, &key);
+	}
+	if (config.tally)
+		tally_forget(sk);
 }
 
 /* A connection goes into TIME_WAIT: its bucket keeps the port when the socket gives
@@ -67,6 +73,11 @@ static __always_inline void linger_begin(void *bucket, struct sock *sk)
 
 	if (!lease || !lease->held)
 		return;
+	if (config.tally) {
+		if (tally_linger(bucket, sk))
+			lease->lingers = WIRE_TIME_WAIT >> LINGERS_SHIFT;
+		return;
+	}
 	lease->lingers = WIRE_TIME_WAIT >> LINGERS_SHIFT;
 	if (!release_wanted(lease) || !release_passes(lease, sk))
 		return;
@@ -85,6 +96,10 @@ static __always_inline void linger_end(void *bucket)
 	struct wire_event *noted = bpf_map_lookup_elem(&time_waits, &key);
 	struct wire_event *event;
 
+	if (config.tally) {
+		tally_linger_end(bucket);
+		return;
+	}
 	/* A bucket without a bind bucket has given the port back before. */
 	if (!noted || !BPF_CORE_READ((struct inet_timewait_sock *)bucket, tw_tb))
 		return;

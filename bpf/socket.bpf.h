@@ -3,6 +3,15 @@
 #ifndef PORTSNOOP_SOCKET_BPF_H
 #define PORTSNOOP_SOCKET_BPF_H
 
+/* Errors that decide what happened: asm-generic/errno*.h. */
+#define EAGAIN 11
+#define EEXIST 17
+#define EADDRINUSE 98
+#define EADDRNOTAVAIL 99
+#define EISCONN 106
+#define EALREADY 114
+#define EINPROGRESS 115
+
 /* include/net/tcp_states.h */
 #define STATE_ESTABLISHED 1
 #define STATE_SYN_SENT 2
@@ -12,6 +21,7 @@
 #define STATE_CLOSING 11
 
 /* include/net/sock.h */
+#define SOCK_BINDADDR_LOCK 4
 #define SOCK_BINDPORT_LOCK 8
 
 #define SOCK_OF(ctx) ((struct sock *)(ctx))
@@ -45,6 +55,12 @@ static __always_inline u8 socket_tcp_state(struct sock *sk)
 static __always_inline bool socket_port_locked(struct sock *sk)
 {
 	return BPF_CORE_READ_BITFIELD_PROBED(sk, sk_userlocks) & SOCK_BINDPORT_LOCK;
+}
+
+/* The same of the address, also where bind() left the choice of the port to later. */
+static __always_inline bool socket_address_locked(struct sock *sk)
+{
+	return BPF_CORE_READ_BITFIELD_PROBED(sk, sk_userlocks) & SOCK_BINDADDR_LOCK;
 }
 
 /* A SYN that carries data, as sendmsg(MSG_FASTOPEN) sends it. */
@@ -93,6 +109,23 @@ static __always_inline void address_map_v4(u8 *out, __be32 v4)
 	__builtin_memcpy(out + 12, &v4, 4);
 }
 
+/* The address of a call as a socket of this family has it; false: it has none, or none
+ * such. */
+static __always_inline bool call_address_copy(u8 *out, u8 family, const struct call *call)
+{
+	if (call->other_family == AF_INET) {
+		if (family == 6)
+			address_map_v4(out, *(__be32 *)call->other);
+		else
+			__builtin_memcpy(out, call->other, 4);
+	} else if (call->other_family == AF_INET6 && family == 6) {
+		__builtin_memcpy(out, call->other, 16);
+	} else {
+		return false;
+	}
+	return true;
+}
+
 static __always_inline bool port_reserved(struct net *net, u16 port)
 {
 	unsigned long *bitmap = BPF_CORE_READ(net, ipv4.sysctl_local_reserved_ports);
@@ -103,50 +136,67 @@ static __always_inline bool port_reserved(struct net *net, u16 port)
 	return byte >> (port & 7) & 1;
 }
 
-static __always_inline void event_pool(struct wire_event *event, struct sock *sk, struct net *net)
+/* What the kernel may choose from; adds WIRE_OWN_RANGE where the socket has its own. */
+static __always_inline void socket_pool(struct sock *sk, struct net *net, u16 *pool_low,
+					u16 *pool_high, u32 *flags)
 {
 	u16 low, high;
 
-	event->unprivileged = BPF_CORE_READ(net, ipv4.sysctl_ip_prot_sock);
-	compat_port_range(net, &event->pool_low, &event->pool_high);
+	compat_port_range(net, pool_low, pool_high);
 	compat_own_port_range(sk, &low, &high);
 	/* As in inet_sk_get_local_port_range(): a bound outside the namespace's range
 	 * does not count. */
-	if (event->pool_low <= low && low <= event->pool_high) {
-		event->pool_low = low;
-		event->flags |= WIRE_OWN_RANGE;
+	if (*pool_low <= low && low <= *pool_high) {
+		*pool_low = low;
+		*flags |= WIRE_OWN_RANGE;
 	}
-	if (event->pool_low <= high && high <= event->pool_high) {
-		event->pool_high = high;
-		event->flags |= WIRE_OWN_RANGE;
+	if (*pool_low <= high && high <= *pool_high) {
+		*pool_high = high;
+		*flags |= WIRE_OWN_RANGE;
 	}
+}
+
+static __always_inline void address_local(u8 *out, u8 family, struct sock *sk)
+{
+	if (family == 6) {
+		BPF_CORE_READ_INTO((struct in6_addr *)out, sk, __sk_common.skc_v6_rcv_saddr);
+	} else {
+		__be32 v4 = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
+
+		__builtin_memcpy(out, &v4, 4);
+	}
+}
+
+static __always_inline void address_remote(u8 *out, u8 family, struct sock *sk)
+{
+	if (family == 6) {
+		BPF_CORE_READ_INTO((struct in6_addr *)out, sk, __sk_common.skc_v6_daddr);
+	} else {
+		__be32 v4 = BPF_CORE_READ(sk, __sk_common.skc_daddr);
+
+		__builtin_memcpy(out, &v4, 4);
+	}
+}
+
+/* 0: it has no other side. */
+static __always_inline u16 socket_other_port(struct sock *sk)
+{
+	return bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
 }
 
 static __always_inline void event_remote(struct wire_event *event, struct sock *sk)
 {
-	event->other_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	event->other_port = socket_other_port(sk);
 	if (!event->other_port)
 		return;
 	event->flags |= WIRE_HAS_OTHER;
-	if (event->family == 6) {
-		BPF_CORE_READ_INTO(&event->other, sk, __sk_common.skc_v6_daddr);
-	} else {
-		__be32 v4 = BPF_CORE_READ(sk, __sk_common.skc_daddr);
-
-		__builtin_memcpy(event->other, &v4, 4);
-	}
+	address_remote(event->other, event->family, sk);
 }
 
 static __always_inline void event_local(struct wire_event *event, struct sock *sk)
 {
 	event->local_port = socket_port(sk);
-	if (event->family == 6) {
-		BPF_CORE_READ_INTO(&event->local, sk, __sk_common.skc_v6_rcv_saddr);
-	} else {
-		__be32 v4 = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
-
-		__builtin_memcpy(event->local, &v4, 4);
-	}
+	address_local(event->local, event->family, sk);
 }
 
 static __always_inline void event_socket(struct wire_event *event, struct sock *sk)
@@ -167,7 +217,8 @@ static __always_inline void event_socket(struct wire_event *event, struct sock *
 		event->flags |= WIRE_KERNEL_SOCKET;
 	if (event->protocol == IPPROTO_MPTCP || socket_is_subflow(sk))
 		event->flags |= WIRE_MPTCP;
-	event_pool(event, sk, net);
+	event->unprivileged = BPF_CORE_READ(net, ipv4.sysctl_ip_prot_sock);
+	socket_pool(sk, net, &event->pool_low, &event->pool_high, &event->flags);
 	event_local(event, sk);
 }
 

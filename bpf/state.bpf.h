@@ -19,6 +19,11 @@ int BPF_PROG(set_state, struct sock *sk, int from, int to)
 	}
 	if (to != STATE_ESTABLISHED && to != STATE_CLOSE)
 		return 0;
+	if (config.tally) {
+		noted = call_current();
+		if (noted)
+			tally_source(sk, noted, from, to);
+	}
 	lease = bpf_map_lookup_elem(&sockets, &key);
 	if (!lease)
 		return 0;

@@ -349,6 +349,8 @@ int sock_release(struct bpf_sock *ctx)
 	}
 	if (lease)
 		bpf_map_delete_elem(&sockets, &key);
+	if (config.tally)
+		tally_forget(sk);
 	if (socket_port(sk) && !config.tree)
 		COUNT(unseen);
 	return 1;

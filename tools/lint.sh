@@ -38,7 +38,7 @@ tool() {
 }
 clang_format=$(tool clang-format)
 clang_tidy=$(tool clang-tidy)
-flags='-std=gnu11 -D_GNU_SOURCE -Iinclude -Iuser -Itests/unit -DPORTSNOOP_VERSION="" -DPORTSNOOP_BPF_OBJECT="" -DPORTSNOOP_LOOKUP_OBJECT=""'
+flags='-std=gnu11 -D_GNU_SOURCE -Iinclude -Iuser -Itests/unit -DPORTSNOOP_VERSION="" -DPORTSNOOP_BPF_OBJECT="" -DPORTSNOOP_LOOKUP_OBJECT="" -DPORTSNOOP_BUCKET_OBJECT=""'
 
 if [ "${1-}" = --format ]; then
 	[ -n "$clang_format" ] || {

@@ -158,13 +158,25 @@ struct socket {
 	struct sock *sk;
 };
 
-struct inet_bind_bucket;
+struct inet_bind_bucket {
+	signed char fastreuse; /* -1: connect() made it, and nobody else has a share */
+	signed char fastreuseport;
+};
 
 struct inet_timewait_sock {
 	struct inet_bind_bucket *tw_tb;
 };
 
+struct inet_timewait_sock___entry { /* 6.14 */
+	u32 tw_entry_stamp;
+};
+
+struct tcp_timewait_sock {
+	int tw_ts_recent_stamp;
+};
+
 struct inet_connection_sock {
+	struct inet_bind_bucket *icsk_bind_hash;
 	void *icsk_ulp_data;
 };
 

@@ -24,6 +24,8 @@ struct config {
 	 * are the last component of a path, and which the first. */
 	wire_u64 cgroup_lasts;
 	wire_u64 cgroup_firsts;
+	wire_u8 tally; /* count, and send nothing at all: <portsnoop/tally.h> */
+	wire_u8 zero[7];
 };
 
 /* What a record must be like to be sent: each condition that is set must hold. They
@@ -81,5 +83,8 @@ WIRE_ASSERT(sizeof(struct cpu_counters) == 64, "one cache line");
 #define CONFIG_TREE 65536
 #define CONFIG_ATTEMPTS 1024
 #define CONFIG_TIME_WAIT 65536
+#define CONFIG_TALLY_ROWS 16384 /* claims, places and processes: each */
+#define CONFIG_TALLY_ERRORS 4096
+#define CONFIG_TALLY_CGROUPS 1024
 
 #endif

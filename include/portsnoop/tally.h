@@ -57,7 +57,8 @@ struct tally_counts {
 };
 
 /* Between which addresses the kernel's own choice is made: for a TCP connect the pool is
- * one for each of these; a bind to 0 and datagrams have no other side. */
+ * one for each of these; a bind to 0 and datagrams have no other side. Its failures are
+ * those for want of a port, no others. */
 struct tally_place {
 	wire_u32 netns;
 	wire_u16 protocol;
@@ -75,7 +76,9 @@ struct tally_place {
 struct tally_error {
 	struct tally_key key;
 	wire_u32 error;	  /* errno, positive; 0: aborted by the process itself */
-	wire_u32 outcome; /* 1: of a connection, else of a claim */
+	wire_u32 outcome; /* 1: of a connection, else of a claim; with origin NONE of a call that
+			   * would have claimed nothing (EISCONN, no route), which stands nowhere
+			   * else: it is a failure of no claim */
 };
 
 /* Keys and values that are written once, when the first key with them is. */
@@ -91,16 +94,19 @@ struct tally_name {
 
 /* As wire_process has its cgroup's path: components from the last to the first. */
 struct tally_path {
-	wire_u32 flags; /* WIRE_CGROUP_CUT, WIRE_CGROUP_UNREADABLE */
-	wire_u32 length;
+	wire_u32 flags; /* WIRE_CGROUP_CUT, WIRE_CGROUP_UNREADABLE, TALLY_PATH_UNFINISHED */
+	wire_u16 length;
+	wire_u16 zero;
 	char path[WIRE_CGROUP];
 };
+
+#define TALLY_PATH_UNFINISHED (1u << 31) /* being written right now */
 
 /* Key of tally_overflow: what was counted for keys that found no room. */
 enum tally_rest {
 	TALLY_REST_CLAIMS, /* struct tally_counts */
 	TALLY_REST_PLACES, /* struct tally_counts */
-	TALLY_REST_ERRORS, /* `failures` and `connect_failures` alone */
+	TALLY_REST_ERRORS, /* `failures`, `connect_failures`; `claims`: of calls, origin NONE */
 	TALLY_REST_NAMES,  /* `claims`: names and paths that found no room */
 	TALLY_RESTS
 };

@@ -6,7 +6,7 @@
 # a tool that is not there is named.
 set -u
 
-PARTS='who memory start soak store history report record'
+PARTS='tally who memory start soak store history report record'
 
 cd "$(dirname "$0")/../.." || exit 1
 if [ "$(id -u)" -ne 0 ]; then

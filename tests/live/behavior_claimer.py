@@ -58,6 +58,11 @@ class Claimer:
         self.sockets[handle].listen()
         return self.port(handle)
 
+    def accept(self, handle):
+        made, _ = self.sockets[handle].accept()
+        self.sockets[made.fileno()] = made
+        return made.fileno()
+
     def connect(self, handle, ip, port):
         self.sockets[handle].connect((ip, port))
         return self.port(handle)

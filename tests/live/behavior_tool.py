@@ -56,7 +56,7 @@ def equal(have, want, what):
 def with_tier(words):
     """TIER chooses the tier of every trace and recording that does not choose by itself."""
     tier = os.environ.get("TIER")
-    if not tier or words[:1] not in (("trace",), ("record",)) or {"--tier", "--status"} & set(words):
+    if not tier or words[:1] not in (("trace",), ("record",), ("rate",)) or {"--tier", "--status"} & set(words):
         return words
     return (words[0], "--tier", tier, *words[1:])
 

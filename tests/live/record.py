@@ -23,31 +23,11 @@ import time
 
 from behavior_tool import (HERE, PATIENCE, Failure, Reader, Skip, Tool, at_end, await_true, check, end, equal,
                            get, parse_events, room, run, suite_run, test)
+from record_tool import Recorder
 
 SECOND = 1_000_000_000
 COLUMNS = ("protocol", "trigger", "origin", "outcome", "local_ip", "local_port", "remote_ip", "remote_port",
            "error")
-
-
-class Recorder(Tool):
-    def __init__(self, database, *words):
-        super().__init__("record", "--db", database, *words)
-        self.database = database
-
-    def started(self):
-        def ready():
-            check(self.process.poll() is None, "it ended:", self.words())
-            return "portsnoop: recording to " in self.words()
-
-        await_true("the recording", ready)
-        return self
-
-    def says(self, words, times=1):
-        await_true(f"{words!r} on stderr", lambda: self.words().count(words) >= times)
-
-    def stop(self, number=signal.SIGTERM):
-        self.send(number)
-        equal(self.status(), 0, f"exit status, it said {self.words()!r}")
 
 
 class Claimer:

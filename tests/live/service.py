@@ -8,11 +8,12 @@ Environment: PORTSNOOP (program). PATTERN: names of tests, as globs.
 
 import os
 import signal
+import socket
 import sys
 
 from behavior_tool import (Claimer, Tool, await_true, check, end, equal, get, is_port, parse_events, run,
                            suite_run, test)
-from who_situation import Child, free_port, listener, send_socket, take_socket, time_wait
+from who_situation import Child, free_port, listener, made, send_socket, take_socket, time_wait
 
 FOLDER = "/run/portsnoop"
 
@@ -73,6 +74,27 @@ def claimant():
     text = run("who", str(port)).out.decode()
     check(f" by {claimer.process.args[0].rpartition('/')[2]}[{claimer.pid}], with bind; listen since " in text,
           "text:", text)
+
+
+@test("service: of several sockets of one process the claimant is told, but not which claim it was")
+def several():
+    port, watcher = free_port(), Watcher()
+    servers = []
+    for _ in range(2):
+        one = made()
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        one.bind(("127.0.0.1", port))
+        one.listen(64)
+        watcher.knows(port, "listen-for-connections")
+        servers.append(one)
+    there, _ = holdings(str(port))
+    equal([(get(one, "portsnoop.claimant.pid"), get(one, "portsnoop.claimed"), get(one, "portsnoop.claimed_unknown"),
+            get(one, "portsnoop.trigger"), get(one, "portsnoop.since")) for one in there],
+          [(os.getpid(), None, "one_of_several", None, None)] * 2, "claimant, and what differs")
+    text = run("who", str(port)).out.decode()
+    equal(text.count(f"[{os.getpid()}]\n"), 2, f"claimants in {text}")
+    servers.pop().close()
+    check(get(only(str(port)), "portsnoop.claimed"), "time of the one claim that is left")
 
 
 @test("service: the claimant handed the socket on and is gone")

@@ -11,6 +11,8 @@
 #include <linux/bpf.h>
 #include <linux/capability.h>
 #include <linux/perf_event.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <pwd.h>
@@ -214,6 +216,11 @@ static void denied_arguments(void)
 	DENIED(socket, AF_ALG, SOCK_SEQPACKET, 0);
 	/* The kernel looks at the lower half only. */
 	DENIED(socket, (1L << 32) | AF_INET, SOCK_STREAM, 0);
+	DENIED(sendto, 0, "", 0, MSG_FASTOPEN, NULL, 0);
+	DENIED(sendto, 0, "", 0, MSG_NOSIGNAL | MSG_FASTOPEN, NULL, 0);
+	DENIED(sendmsg, 0, NULL, MSG_FASTOPEN);
+	DENIED(setsockopt, 0, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	DENIED(setsockopt, 0, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	DENIED(setsockopt, 0, SOL_SOCKET, SO_ATTACH_FILTER, &one, sizeof(one));
 	DENIED(setsockopt, 0, SOL_SOCKET, SO_DEBUG, &one, sizeof(one));
 	DENIED(fcntl, null, F_SETOWN, getpid());
@@ -504,6 +511,62 @@ static void test_service(void **state)
 	child_expect(service_run, NULL);
 }
 
+static int tcp_listen(struct sockaddr_in *address)
+{
+	socklen_t length = sizeof(*address);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	*address = (struct sockaddr_in){.sin_family = AF_INET,
+					.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	expect(fd >= 0 && !bind(fd, (struct sockaddr *)address, length) && !listen(fd, 4) &&
+	       !getsockname(fd, (struct sockaddr *)address, &length));
+	return fd;
+}
+
+/* What listened before goes on to accept and to answer, and makes nothing else of itself. */
+static int listener_run(void *context)
+{
+	bool landlock = syscall(444 /* landlock_create_ruleset */, NULL, 0, 1) >= 4;
+	struct sockaddr_in address, other;
+	struct sockaddr none = {.sa_family = AF_UNSPEC};
+	int listener = tcp_listen(&address), target = tcp_listen(&other), server;
+	int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct epoll_event event = {.events = EPOLLIN};
+	int epoll = epoll_create1(EPOLL_CLOEXEC), connection;
+	char byte = 'x';
+
+	(void)context;
+	connection = connect(client, (struct sockaddr *)&address, sizeof(address));
+	expect(!connection && target >= 0);
+	enter();
+	expect(!epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event));
+	expect(epoll_wait(epoll, &event, 1, 20000) == 1);
+	server = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	expect(server >= 0 && !epoll_ctl(epoll, EPOLL_CTL_ADD, server, &event));
+	expect(send(client, &byte, 1, MSG_NOSIGNAL) == 1);
+	expect(poll(&(struct pollfd){.fd = server, .events = POLLIN}, 1, 20000) == 1);
+	expect(recv(server, &byte, 1, 0) == 1 && send(server, &byte, 1, MSG_NOSIGNAL) == 1);
+	expect(!shutdown(server, SHUT_RDWR));
+	expect(socket(AF_INET, SOCK_STREAM, 0) < 0 && errno == EPERM);
+	expect(!shutdown(listener, SHUT_RDWR));
+	if (landlock) {
+		expect(connect(listener, (struct sockaddr *)&other, sizeof(other)) < 0 &&
+		       errno == EACCES);
+		expect(!connect(server, &none, sizeof(none)));
+		expect(connect(server, (struct sockaddr *)&other, sizeof(other)) < 0 &&
+		       errno == EACCES);
+		expect(bind(server, (struct sockaddr *)&other, sizeof(other)) < 0 &&
+		       errno == EACCES);
+	}
+	leave();
+}
+
+static void test_listener(void **state)
+{
+	(void)state;
+	child_expect(listener_run, NULL);
+}
+
 static int waiting_run(void *context)
 {
 	struct itimerspec soon = {.it_value.tv_nsec = 1};
@@ -621,6 +684,7 @@ int main(void)
 		cmocka_unit_test(test_database),
 		cmocka_unit_test(test_users),
 		cmocka_unit_test(test_service),
+		cmocka_unit_test(test_listener),
 		cmocka_unit_test(test_waiting),
 		cmocka_unit_test(test_libc),
 		cmocka_unit_test(test_abort),

@@ -13,6 +13,7 @@
 
 #include "command/history_option.h"
 #include "child.h"
+#include "fixture.h"
 #include "format/cell.h"
 #include "history_sample.h"
 #include "lib/cleanup.h"
@@ -36,44 +37,13 @@ static void rows_render(const struct history_format *format, unsigned int width,
 	assert_false(out->failed);
 }
 
-/* The text of the file; with UPDATE in the environment it is written anew: read the
- * difference before you believe it. */
-static void file_compare(const char *path, const struct buffer *text)
-{
-	CLEANUP(buffer_free) struct buffer expected = BUFFER_EMPTY;
-	CLEANUP_FILE FILE *file = fopen(path, getenv("UPDATE") ? "w" : "r");
-	size_t count = 1;
-
-	if (!file)
-		fail_msg("%s: %s", path, strerror(errno));
-	if (getenv("UPDATE")) {
-		assert_int_equal(fwrite(text->data, 1, text->length, file), text->length);
-		return;
-	}
-	while (count) {
-		assert_true(buffer_room(&expected, 4096));
-		count = fread(expected.data + expected.length, 1, 4096, file);
-		expected.length += count;
-	}
-	if (expected.length == text->length && !memcmp(expected.data, text->data, text->length))
-		return;
-	for (size_t i = 0, line = 1; i < text->length; i++) {
-		if (i >= expected.length || text->data[i] != expected.data[i])
-			fail_msg("%s differs at byte %zu, in line %zu: %.*s", path, i, line,
-				 (int)(text->length - i > 80 ? 80 : text->length - i),
-				 text->data + i);
-		line += text->data[i] == '\n';
-	}
-	fail_msg("%s goes on", path);
-}
-
 static void the_table(void **state)
 {
 	CLEANUP(buffer_free) struct buffer out = BUFFER_EMPTY;
 
 	(void)state;
 	rows_render(&history_table, 0, false, &out);
-	file_compare(FIXTURES "rows.table", &out);
+	fixture_compare(FIXTURES "rows.table", &out);
 }
 
 static void the_table_on_a_terminal(void **state)
@@ -82,10 +52,10 @@ static void the_table_on_a_terminal(void **state)
 
 	(void)state;
 	rows_render(&history_table, 80, false, &out);
-	file_compare(FIXTURES "rows-80.table", &out);
+	fixture_compare(FIXTURES "rows-80.table", &out);
 	buffer_reset(&out);
 	rows_render(&history_table, 140, true, &out);
-	file_compare(FIXTURES "rows-140-color.table", &out);
+	fixture_compare(FIXTURES "rows-140-color.table", &out);
 }
 
 static void the_json(void **state)
@@ -94,7 +64,7 @@ static void the_json(void **state)
 
 	(void)state;
 	rows_render(&history_json, 0, false, &out);
-	file_compare(FIXTURES "rows.json", &out);
+	fixture_compare(FIXTURES "rows.json", &out);
 }
 
 static void the_csv(void **state)
@@ -103,7 +73,7 @@ static void the_csv(void **state)
 
 	(void)state;
 	rows_render(&history_csv, 0, false, &out);
-	file_compare(FIXTURES "rows.csv", &out);
+	fixture_compare(FIXTURES "rows.csv", &out);
 }
 
 /* What a terminal or a parser could take for more than text. */

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "draw.h"
 #include "ledger_model.h"
 #include "ledger_room.h"
 
@@ -18,23 +19,6 @@
 #define STEPS 50000 /* each */
 #define SOCKETS 48
 #define PORTS 10
-
-static uint64_t seed;
-
-/* splitmix64 */
-static uint64_t draw(uint64_t below)
-{
-	uint64_t z = seed += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return (z ^ z >> 31) % below;
-}
-
-static bool chance(unsigned int percent)
-{
-	return draw(100) < percent;
-}
 
 /* ---- random records ---- */
 
@@ -417,7 +401,7 @@ static void test_ledger_is_the_model(void **state)
 
 		assert_non_null(room.ledger);
 		memset(model, 0, sizeof(*model));
-		seed = sequence;
+		draw_seed = sequence;
 		for (unsigned int step = 0; step < STEPS; step++) {
 			struct wire_event e;
 

@@ -38,13 +38,11 @@ static uint32_t found(struct service_lease *leases, size_t count, const struct h
 		      bool share)
 {
 	struct service_answer answer = {.leases = leases, .count = count};
-	const struct service_lease *match;
-	bool shared = !share;
+	struct service_found match = service_match(&answer, one);
 
-	match = service_match(&answer, one, &shared);
-	assert_int_equal(shared, share);
-	assert_ptr_equal(service_match(&answer, one, NULL), match);
-	return match ? match->lease.claimant.key.pid : 0;
+	assert_int_equal(match.share, share);
+	assert_int_equal(!match.lease, !match.last);
+	return match.lease ? match.lease->lease.claimant.key.pid : 0;
 }
 
 static void test_same_socket(void **state)
@@ -126,9 +124,45 @@ static void test_reuseport(void **state)
 	holders[0].start = START + 20000000;
 	assert_int_equal(found(leases, 3, &one, false), 0);
 	holders[0].start = START + 2;
-	leases[2].lease.claimed++; /* two claims of one process: which one? */
+	/* The same number before and after an exec; and two that nothing is known of. */
+	leases[2].lease.claimant.key.exec++;
 	assert_int_equal(found(leases, 3, &one, false), 0);
-	assert_int_equal(found(leases, 2, &one, false), 2);
+	leases[2].lease.claimant.key.pid = leases[1].lease.claimant.key.pid = 0;
+	assert_int_equal(found(leases + 1, 2, &one, false), 0);
+}
+
+/* Several of one process, as a server has them for its workers: which one, is not known. */
+static void test_several(void **state)
+{
+	struct service_lease leases[] = {lease(80, LEASE_LISTEN, 2), lease(80, LEASE_LISTEN, 2),
+					 lease(80, LEASE_LISTEN, 2)};
+	struct service_answer answer = {.leases = leases, .count = 3};
+	struct holder holder = {.pid = 9};
+	struct holding one = holding(80, HOLDING_LISTEN);
+
+	(void)state;
+	leases[1].lease.claimed++;
+	leases[2].lease.claimed += 2;
+	assert_int_equal(found(leases, 3, &one, false), 2);
+	assert_ptr_equal(service_match(&answer, &one).lease, leases);
+	assert_ptr_equal(service_match(&answer, &one).last, leases + 2);
+	answer.count = 1;
+	assert_ptr_equal(service_match(&answer, &one).last, leases);
+	one.holders = &holder;
+	one.holder_count = 1;
+	assert_int_equal(found(leases, 3, &one, false), 2);
+	holder = (struct holder){.pid = 2, .start = START + 2};
+	assert_int_equal(found(leases, 3, &one, false), 2);
+	memcpy(one.local, "\x0a\0\0\x01", 4);
+	one.other_port = 5555;
+	one.state = HOLDING_ESTABLISHED;
+	assert_int_equal(found(leases, 3, &one, true), 2);
+	/* one of them was there before: whose is it? */
+	leases[0].lease.claimant = (struct lease_process){0};
+	leases[0].lease.holder.key = leases[1].lease.claimant.key;
+	assert_int_equal(found(leases, 3, &one, false), 0);
+	one = holding(80, HOLDING_LISTEN);
+	assert_int_equal(found(leases, 3, &one, false), 0);
 }
 
 static void test_share(void **state)
@@ -170,7 +204,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_same_socket), cmocka_unit_test(test_peers),
 		cmocka_unit_test(test_time_wait),   cmocka_unit_test(test_reuseport),
-		cmocka_unit_test(test_share),
+		cmocka_unit_test(test_several),	    cmocka_unit_test(test_share),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

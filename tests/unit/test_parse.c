@@ -273,12 +273,64 @@ static void test_protocol(void **state)
 	assert_null(protocol_name(255));
 }
 
+static void test_endpoint(void **state)
+{
+	static const char *const wrong[] = {
+		"",
+		"x",
+		":9845",
+		"127.0.0.1",
+		"127.0.0.1:",
+		"::1:80",
+		"[::1]",
+		"[::1]80",
+		"[::1:80",
+		"[127.0.0.1]:80",
+		"70000",
+		"1.2.3.4:-1",
+		"1.2.3:80",
+		"localhost:9845",
+		"1.2.3.4:80 ",
+		"[]:80",
+		"[:80",
+		"0x7f000001:80",
+		"127.1:80",
+		"http://127.0.0.1:80",
+		"[fe80::1%lo]:80",
+	};
+	static const uint8_t loopback6[16] = {[15] = 1};
+	struct endpoint endpoint;
+	const char *expected;
+
+	(void)state;
+	assert_int_equal(parse_endpoint("9845", &endpoint, &expected), 0);
+	assert_int_equal(endpoint.family, 4);
+	assert_int_equal(endpoint.port, 9845);
+	assert_memory_equal(endpoint.bytes, "\x7f\0\0\1", 4);
+	assert_int_equal(parse_endpoint("192.0.2.7:80", &endpoint, &expected), 0);
+	assert_int_equal(endpoint.family, 4);
+	assert_int_equal(endpoint.port, 80);
+	assert_memory_equal(endpoint.bytes, "\xc0\0\2\7\0\0\0\0\0\0\0\0\0\0\0\0", 16);
+	assert_int_equal(parse_endpoint("[::1]:65535", &endpoint, &expected), 0);
+	assert_int_equal(endpoint.family, 6);
+	assert_int_equal(endpoint.port, 65535);
+	assert_memory_equal(endpoint.bytes, loopback6, 16);
+	for (size_t i = 0; i < COUNT(wrong); i++) {
+		expected = NULL;
+		if (parse_endpoint(wrong[i], &endpoint, &expected) != -EINVAL)
+			fail_msg("accepted: %s", wrong[i]);
+		assert_int_equal(endpoint.port, 65535);
+		assert_non_null(expected);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_unsigned), cmocka_unit_test(test_port),
 		cmocka_unit_test(test_ports),	 cmocka_unit_test(test_duration),
 		cmocka_unit_test(test_size),	 cmocka_unit_test(test_protocol),
+		cmocka_unit_test(test_endpoint),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

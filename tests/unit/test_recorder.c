@@ -57,7 +57,7 @@ static void tape_begin(struct tape *tape)
 						    "client -x", "/system.slice/app.service");
 
 	*tape = (struct tape){.store = room_open(), .time = RECORDS_TIME};
-	tape->recorder = recorder_new(tape->store);
+	tape->recorder = recorder_new(tape->store, NULL);
 	assert_non_null(tape->recorder);
 	play(tape, &start, sizeof(start));
 	play(tape, &client, sizeof(client));
@@ -399,7 +399,7 @@ static void test_more_than_fits(void **state)
 
 	(void)state;
 	assert_int_equal(store_open(&options, &tape.store, why, sizeof(why)), 0);
-	tape.recorder = recorder_new(tape.store);
+	tape.recorder = recorder_new(tape.store, NULL);
 	play(&tape, &start, sizeof(start));
 	for (uint32_t i = 1; i <= 3000; i++) {
 		event = record_bind(10000 + i, "one of many", 0, (uint16_t)(1024 + i));

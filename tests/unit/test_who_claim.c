@@ -70,10 +70,9 @@ static bool is_its_own(const struct who_world *world, const struct holding *hold
 {
 	struct who_claim claim = who_claim_find(&world->view, holding);
 
-	assert_int_equal(!claim.lease, !!claim.reason);
-	if (claim.lease)
-		assert_true(claim.share);
-	return claim.lease;
+	assert_int_equal(!claim.found.lease, !!claim.reason);
+	assert_int_equal(!!claim.found.lease, claim.found.share);
+	return claim.found.lease;
 }
 
 static void test_nobody_watches(void **state)
@@ -104,6 +103,41 @@ static void test_claimant(void **state)
 	world.holdings.list[0].holders[0].pid = 812;
 	world.holdings.list[0].holders[0].start = 271;
 	has(who_world_text(&world), " by nginx[812], with bind\n");
+}
+
+/* nginx has one socket for each worker: who claimed it is known, and when, if it was then
+ * that all of them were claimed. */
+static void test_several(void **state)
+{
+	CLEANUP(who_world_free) struct who_world world;
+	struct service_lease leases[2];
+	struct watch watch;
+
+	(void)state;
+	who_world_make(&world, 80, 80);
+	watch_make(&watch, &world);
+	watch.lease.claimed_wall -= watch.lease.claimed_wall % SECOND;
+	leases[0] = leases[1] = watch.lease;
+	leases[1].claimed_wall++;
+	leases[1].lease.claimed++;
+	watch.answer.leases = leases;
+	watch.answer.count = 2;
+	holder_add(holding_add(&world, HOLDING_LISTEN, "0.0.0.0", 80), 900, "worker");
+	has(who_world_text(&world), "\n  claimed at ");
+	has(world.out.data, " by nginx[812], user www, /usr/sbin/nginx\n");
+	has(who_world_json(&world), "\"claimant\":{\"pid\":812,\"name\":\"nginx\",\"start\":");
+	has(world.out.data,
+	    "},\"claimed\":null,\"claimed_unknown\":\"one_of_several\",\"watcher\"");
+	leases[1].claimed_wall += SECOND;
+	has(who_world_text(&world), "\n  claimed by nginx[812], user www, /usr/sbin/nginx\n");
+	/* What it accepted may be that of any of them, the first as well. */
+	world.holdings.list[0].holders[0].start =
+		(uint64_t)(leases[0].claimed_wall - world.view.boot_offset);
+	world.holdings.list[0].state = HOLDING_ESTABLISHED;
+	peer_set(world.holdings.list, "127.0.0.1", 40000);
+	has(who_world_text(&world),
+	    "\n  accepted; its listener's port was claimed by nginx[812], ");
+	has(who_world_json(&world), "\"claimed_unknown\":\"one_of_several\",\"share\":true,");
 }
 
 static void test_predates(void **state)
@@ -183,7 +217,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nobody_watches), cmocka_unit_test(test_claimant),
 		cmocka_unit_test(test_predates),       cmocka_unit_test(test_shares),
-		cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_several),	       cmocka_unit_test(test_hostile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

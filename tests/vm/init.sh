@@ -74,11 +74,13 @@ tracer_watch() {
 job_tier() {
 	: >/tmp/trace
 	[ ! -x /bin/ledger.sh ] || ledger.sh before
+	[ ! -x /bin/tally.sh ] || tally.sh begin "$1"
 	portsnoop trace -o json --release --tier "$1" >/tmp/trace 2>/tmp/words &
 	tracer=$!
 	if first_line /tmp/trace $tracer; then
 		factory all >/tmp/report 2>/tmp/report.words
 		[ ! -x /bin/factory32 ] || factory32 all >/tmp/report32 2>>/tmp/report.words
+		[ ! -x /bin/tally.sh ] || tally.sh end "$1" >/tmp/tally.report 2>>/tmp/report.words
 		[ ! -x /bin/ledger.sh ] || ledger.sh "$1" /tmp/trace >/tmp/ledger.report 2>>/tmp/report.words
 		# Not INT: what a shell starts in the background ignores that.
 		kill -TERM $tracer
@@ -88,10 +90,10 @@ job_tier() {
 	fi
 	wait $tracer
 	send_text "status.$1" $?
-	for script in record capability; do
+	for script in record pool capability; do
 		[ ! -x /bin/$script.sh ] || $script.sh "$1" >/tmp/$script.report 2>>/tmp/report.words
 	done
-	for piece in trace words report report32 ledger.report record.report capability.report report.words; do
+	for piece in trace words report report32 tally tally.report ledger.report record.report pool.report capability.report report.words; do
 		[ ! -e /tmp/$piece ] || send "$piece.$1" /tmp/$piece
 		rm -f /tmp/$piece
 	done

@@ -82,6 +82,17 @@ def least_make(arch):
     return compile_static(COMPILERS[arch], os.path.join(OUT, arch, "least"), [os.path.join(HERE, "least.c")], [])
 
 
+def drain_make(arch):
+    return compile_static(COMPILERS[arch], os.path.join(OUT, arch, "drain"), [os.path.join(HERE, "drain.c")], [])
+
+
+def tally_reader_find():
+    path = os.path.join(TREE, "build/live/tally_reader")
+    if not os.path.exists(path):
+        raise Missing(f"{os.path.relpath(path)} is not there: `make build/live/tally_reader` makes it")
+    return path
+
+
 def elf_machine(path):
     with open(path, "rb") as file:
         head = file.read(20)
@@ -89,7 +100,7 @@ def elf_machine(path):
 
 
 # What a guest runs in each tier beside the situations: NAME.sh.
-SCRIPTS = ("ledger", "record", "capability")
+SCRIPTS = ("tally", "ledger", "record", "pool", "capability")
 
 
 def programs_get(arch, portsnoop, busybox):
@@ -100,12 +111,13 @@ def programs_get(arch, portsnoop, busybox):
     if not shutil.which(COMPILERS[arch]):
         raise Missing(f"{COMPILERS[arch]} is not installed")
     programs = {"busybox": busybox, "portsnoop": path, "factory": factory_make(arch),
-                "verify": verify_make(arch), "least": least_make(arch)}
+                "verify": verify_make(arch), "least": least_make(arch), "drain": drain_make(arch)}
     for name in programs.values():
         if elf_machine(name) != MACHINES[arch]:
             raise Missing(f"{os.path.relpath(name)} is no program for {arch}")
     if arch == "amd64" and factory32_make():
         programs["factory32"] = factory32_make()
     if arch == "amd64":
+        programs["tally_reader"] = tally_reader_find()
         programs.update({f"{name}.sh": os.path.join(HERE, f"{name}.sh") for name in (*SCRIPTS, "script")})
     return programs

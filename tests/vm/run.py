@@ -28,6 +28,7 @@ import guest  # noqa: E402
 import initramfs  # noqa: E402
 import matrix  # noqa: E402
 import programs  # noqa: E402
+import tally_compare  # noqa: E402  (of the live suite)
 import verifier  # noqa: E402
 
 TIERS = ("fentry", "kprobe", "tracepoint")
@@ -167,9 +168,21 @@ def tier_judge(cell, results, row):
         state, reason = compare.verdict(report, by_pid, uncovered, True)
         row.add(matrix.kinds_of(report.situation, has_error(report)), state, reason)
         results.add(cell, state, report.situation, reason)
+    if f"tally.{cell.tier}" in outcome.pieces:
+        tally_judge(cell, reports, results)
     for name in programs.SCRIPTS:
         if f"{name}.sh" in cell.machine.programs:
             script_judge(cell, name, results)
+
+
+def tally_judge(cell, reports, results):
+    """What was counted while the situations were traced."""
+    begin, reading = compare.read_lines(os.path.join(cell.folder, f"tally.{cell.tier}"))
+    for report in reports:
+        state, reason = tally_compare.verdict(report, reading, set(begin["not_covered"]))
+        results.add(cell, state, f"tally: {report.situation}", reason)
+    problems = tally_compare.sums_check(reading)
+    results.add(cell, "not ok" if problems else "ok", "tally: sums", "; ".join(problems) or None)
 
 
 def script_judge(cell, name, results):

@@ -5,8 +5,9 @@
  *
  *   verifier NAME INSNS LOAD ATTACH
  *
- * twice: as a trace sets them up that filters nothing in the kernel, and, as
- * NAME+filter, with all that can be filtered there, but loaded only.
+ * three times: as a trace sets them up that filters nothing in the kernel; as NAME+filter
+ * with all that can be filtered there, and as NAME+tally for counting alone, but these
+ * loaded only.
  *
  * INSNS is the verifier's effort ("processed N insns"), LOAD and ATTACH are "ok",
  * "absent" (the kernel has no such function or tracepoint) or an errno's name or
@@ -32,6 +33,10 @@
 #define LOG_BYTES (16u << 20) /* kernels before 6.4 refuse a program whose log does not fit */
 #define LOG_LINES 30
 #define NAMES_MAX 256
+
+enum variant { PLAIN, FILTER, TALLY, VARIANTS };
+
+static const char *const variant_names[VARIANTS] = {"", "+filter", "+tally"};
 
 static char library_words[8192];
 
@@ -62,7 +67,7 @@ static bool kernel_has_fetch(void)
 
 /* As the tracer sets it up, except that maps are small: the verifier does not
  * look at their size, and filling them takes long under emulation. */
-static struct bpf_object *object_prepare(bool fetch, bool filter)
+static struct bpf_object *object_prepare(bool fetch, enum variant variant)
 {
 	struct bpf_object *object = object_open(fetch);
 	struct bpf_program *program;
@@ -83,8 +88,12 @@ static struct bpf_object *object_prepare(bool fetch, bool filter)
 		errno = EPROTO;
 		return NULL;
 	}
-	*config = (struct config){.fetch = fetch, .releases = 1, .sctp = 1, .ledger = !filter};
-	if (filter) {
+	*config = (struct config){.fetch = fetch,
+				  .releases = variant != TALLY,
+				  .sctp = 1,
+				  .ledger = variant == PLAIN,
+				  .tally = variant == TALLY};
+	if (variant == FILTER) {
 		config->filter = UINT32_MAX;
 		config->follow = 1;
 		config->family = 4;
@@ -109,10 +118,10 @@ static bool attach_is_absent(const struct bpf_program *program, int error)
 				    bpf_program__type(program) == BPF_PROG_TYPE_TRACEPOINT);
 }
 
-static struct bpf_object *program_load(const char *name, bool fetch, bool filter,
+static struct bpf_object *program_load(const char *name, bool fetch, enum variant variant,
 				       unsigned int level, char *log, int *error, bool *absent)
 {
-	struct bpf_object *object = object_prepare(fetch, filter);
+	struct bpf_object *object = object_prepare(fetch, variant);
 	struct bpf_program *program;
 
 	log[0] = '\0';
@@ -198,21 +207,21 @@ static const char *word(int error, char *room, size_t size)
 
 /* The most verbose log can be larger than any buffer: its own words stay out of
  * the way when the program loads. */
-static bool program_verify(const char *name, bool fetch, bool filter, char *log)
+static bool program_verify(const char *name, bool fetch, enum variant variant, char *log)
 {
-	const char *variant = filter ? "+filter" : "";
+	const char *suffix = variant_names[variant];
 	char load_room[16], attach_room[16];
 	int load, attach = 0;
 	bool absent;
-	struct bpf_object *object = program_load(name, fetch, filter, 4, log, &load, &absent);
+	struct bpf_object *object = program_load(name, fetch, variant, 4, log, &load, &absent);
 
 	if (object) {
 		struct bpf_program *program = bpf_object__find_program_by_name(object, name);
 		struct bpf_link *link;
 		long insns = log_insns(log);
 
-		if (filter) {
-			printf("verifier\t%s%s\t%ld\tok\t-\n", name, variant, insns);
+		if (variant != PLAIN) {
+			printf("verifier\t%s%s\t%ld\tok\t-\n", name, suffix, insns);
 			bpf_object__close(object);
 			return true;
 		}
@@ -222,7 +231,7 @@ static bool program_verify(const char *name, bool fetch, bool filter, char *log)
 		if (!link)
 			attach = errno ? -errno : -EINVAL;
 		absent = attach_is_absent(program, attach);
-		printf("verifier\t%s%s\t%ld\tok\t%s\n", name, variant, insns,
+		printf("verifier\t%s%s\t%ld\tok\t%s\n", name, suffix, insns,
 		       absent ? "absent" : word(attach, attach_room, sizeof(attach_room)));
 		if (attach && !absent)
 			log_print("libbpf:", library_words);
@@ -231,13 +240,13 @@ static bool program_verify(const char *name, bool fetch, bool filter, char *log)
 		return !attach || absent;
 	}
 	if (absent) {
-		printf("verifier\t%s%s\t-\tabsent\t-\n", name, variant);
+		printf("verifier\t%s%s\t-\tabsent\t-\n", name, suffix);
 		return true;
 	}
-	printf("verifier\t%s%s\t-\t%s\t-\n", name, variant,
+	printf("verifier\t%s%s\t-\t%s\t-\n", name, suffix,
 	       word(load, load_room, sizeof(load_room)));
 	log_print("libbpf:", library_words);
-	object = program_load(name, fetch, filter, 1, log, &load, &absent);
+	object = program_load(name, fetch, variant, 1, log, &load, &absent);
 	if (object)
 		bpf_object__close(object);
 	log_print("verifier:", log);
@@ -270,8 +279,8 @@ int main(int argc, char **argv)
 
 		for (int j = 1; j < argc; j++)
 			wanted |= !strcmp(argv[j], names[i]);
-		for (int filter = 0; wanted && filter < 2; filter++)
-			failed += !program_verify(names[i], fetch, filter, log);
+		for (int variant = 0; wanted && variant < VARIANTS; variant++)
+			failed += !program_verify(names[i], fetch, variant, log);
 		free(names[i]);
 	}
 	free(log);

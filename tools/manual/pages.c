@@ -152,6 +152,121 @@ static const struct page_section who_sections[] = {
 	{0},
 };
 
+static const struct page_section rate_sections[] = {
+	{"COLUMNS",
+	 "KERNEL/s\tclaims that succeeded, the port chosen by the kernel: what empties the pool\n"
+	 "REQ/s\tclaims that succeeded, the port named by the program; not by destination, where "
+	 "there is only what the kernel chose\n"
+	 "FAIL/s, FAILED\tclaims that failed, a second and in the interval; ERROR is their "
+	 "commonest errno, and how often. Connections that failed later have their own line below\n"
+	 "REL/s\tports given up by their socket\n"
+	 "TW/s\tof these, those that live on in TIME_WAIT; in the tracepoint tier inferred (~)\n"
+	 "HELD\tnot given back yet, of what was claimed since the start, TIME_WAIT included; in the "
+	 "tracepoint tier OPEN, without it\n"
+	 "TOTAL\tclaims that succeeded since the start\n"
+	 "HISTORY\tthe last intervals, the newest on the right, each row by its own highest\n"
+	 "\n"
+	 "Rates are what was counted, divided by the time that really passed. Rows beyond --top or "
+	 "the height of the terminal are summed up in '(N more)', what found no room in the kernel's "
+	 "tally in '(no room)': the rows add up to the total, always. Ports claimed before the start "
+	 "are not counted."},
+	{"JSON",
+	 "One object an interval, event.dataset portsnoop.rate; the last one has \"final\": true. "
+	 "Each of portsnoop.rows, portsnoop.rest (all other rows), portsnoop.overflow (what found no "
+	 "room) and portsnoop.total has the same numbers: exact counts in 'interval' and "
+	 "'since_start', 'per_second', and 'held'. Of the overflow it is not known whether the kernel "
+	 "chose the port: 'unsplit'. 'errors' has the failures by errno, of claims, of connections and "
+	 "of calls that would have claimed nothing. 'complete' is false when anything that the hooks "
+	 "should have seen may be missing or stands in no row; 'incomplete' says what. What the tier "
+	 "does not see at all stands in 'not_covered'."},
+	{"EXIT STATUS", "0\tit was stopped, or its time was over\n"
+			"1\tit could not count, or not write\n"
+			"2\tthe command line was wrong"},
+	{"ENVIRONMENT", OUTPUT_ENVIRONMENT "TZ\tthe time zone of the table\n"},
+	{"EXAMPLES",
+	 "Who burns ephemeral ports, right now?\n"
+	 "\n"
+	 "  # portsnoop rate\n"
+	 "\n"
+	 "Toward which destinations, exactly, in one minute?\n"
+	 "\n"
+	 "  # portsnoop rate --by destination --once --duration 1m\n"
+	 "\n"
+	 "Claims that failed, by unit, for a script:\n"
+	 "\n"
+	 "  # portsnoop rate --by unit -o json | jq '.portsnoop.rows[] | [.name, .interval.failures]'"},
+	{0},
+};
+
+static const struct page_section pool_sections[] = {
+	{"COLUMNS",
+	 "BY\tconnect: a TCP connect from a socket without a port; bind: a bind to port 0, and for "
+	 "UDP and UDP-Lite also what is sent from a socket without a port\n"
+	 "FROM, TO\tthe addresses that share the pool. Elsewhere stands for each destination "
+	 "that there is no connection to. Behind an address the range of its own that some of the "
+	 "sockets have (IP_LOCAL_PORT_RANGE)\n"
+	 "PORTS\twhat can be had: the range less reserved ports and those that a bind or listen "
+	 "keeps from connect\n"
+	 "USED\tports that a socket has\n"
+	 "TIME-WAIT\tports of closed connections alone. Those that tcp_tw_reuse gives to connect "
+	 "count as left\n"
+	 "LEFT\tallocations until the first one fails, if nothing is given back meanwhile. A "
+	 "tilde: estimated, since some of it could not be read\n"
+	 "RATE\tallocations a second, while it was watched\n"
+	 "HELD-FOR\tmean time from the allocation to the close, of what was taken while it was "
+	 "watched; what is still held counts with the time so far\n"
+	 "OUTLOOK\twhen nothing is left if the rate stays, or at how many ports it settles. At "
+	 "the earliest: nothing was given back while it was watched, so how long ports are held "
+	 "is not known. Of bind it counts binds alone, not connects, which take ports from it as "
+	 "well"},
+	{"WHAT COUNTS",
+	 "LEFT is for sockets without options. SO_REUSEADDR lets UDP sockets share a port, and "
+	 "ip_autobind_reuse lets TCP ones; binding to a device, and VRFs, make pools smaller or "
+	 "apart. Not counted are SCTP and ping sockets, and ports that NAT takes.\n"
+	 "\n"
+	 "The kernel tries even ports first for connect and odd ones for bind, counted from the "
+	 "first of the range. That is a preference: no port is kept from either. Of a range with "
+	 "an odd number of ports it leaves out the first or the last one in each search, which "
+	 "matters for the last one that is left.\n"
+	 "\n"
+	 "A look walks over the open files of all processes once, as portsnoop-who(8) does, with "
+	 "--watch at each interval."},
+	{"OUTPUT",
+	 "The json output has one object a line, shaped by the Elastic Common Schema, with one "
+	 "private object, portsnoop.\n"
+	 "\n"
+	 "event.kind\tmetric for a pool, alert for what needs somebody\n"
+	 "event.action\tpool-use; pool-pressure and pool-pressure-over (a pool came to the share of "
+	 "--warn, and fell below nine tenths of it); allocation-failed, with error.code and "
+	 "process\n"
+	 "portsnoop.use\tway, source, destination, own_range, ports, reserved, blocked, capacity, "
+	 "used, time_wait, reusable, left, doubtful, share, estimated, watch, forecast, "
+	 "holders"},
+	{"EXIT STATUS",
+	 "0\tthe pools were told; with --warn: all are below that share, and no allocation failed\n"
+	 "1\twith --warn: a pool is at that share or above, or an allocation failed\n"
+	 "2\tan error, or a wrong command line\n"
+	 "\n"
+	 "Nagios and its like take these for OK, WARNING and CRITICAL; with --warn the first line of "
+	 "the table says why. With --watch it is the status of the last interval."},
+	{"ENVIRONMENT", OUTPUT_ENVIRONMENT},
+	{"FILES", "/proc/sys/net/ipv4/ip_local_port_range, ip_local_reserved_ports, tcp_tw_reuse, "
+		  "tcp_tw_reuse_delay\thow each network namespace is set\n"},
+	{"EXAMPLES", "Which pools are full, who holds them, and how long will it last?\n"
+		     "\n"
+		     "  # portsnoop pool --duration 10s\n"
+		     "\n"
+		     "A check for Nagios, and a record for each pool every minute:\n"
+		     "\n"
+		     "  # portsnoop pool --warn 80%\n"
+		     "  # portsnoop pool --watch --interval 1m --warn 80% -o json\n"
+		     "\n"
+		     "Where the holes are:\n"
+		     "\n"
+		     "  # portsnoop pool --map --duration 0"},
+	{0},
+};
+
 static const struct page_section explain_sections[] = {
 	{"EXIT STATUS", "0\tthe port was explained\n"
 			"1\ta name is not in the registry\n"
@@ -301,6 +416,8 @@ const struct page page_list[] = {
 	{NULL, program_sections, "ss(8), lsof(8)"},
 	{"trace", trace_sections, "portsnoop-replay(8), portsnoop-doctor(8)"},
 	{"who", who_sections, "portsnoop-history(8), ss(8), lsof(8)"},
+	{"rate", rate_sections, "portsnoop-trace(8), ss(8)"},
+	{"pool", pool_sections, "portsnoop-who(8), ip(7), ip-netns(8)"},
 	{"explain", explain_sections, "services(5)"},
 	{"replay", replay_sections, "portsnoop-trace(8)"},
 	{"doctor", doctor_sections, NULL},

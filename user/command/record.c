@@ -17,6 +17,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "sink/metrics_server.h"
 #include "stream/recording.h"
 
 #define REPLAY_COMMIT 50000 /* records */
@@ -41,6 +42,11 @@ static int record_set_size(const char *argument, void *target, const char **expe
 	return 0;
 }
 
+static int record_set_metrics(const char *argument, void *target, const char **expected)
+{
+	return parse_endpoint(argument, target, expected);
+}
+
 static const struct option_entry record_options[] = {
 	OPTION("db", 0, "FILE", "the database; the default is " STORE_PATH, option_string,
 	       struct record_options, store.path),
@@ -51,6 +57,10 @@ static const struct option_entry record_options[] = {
 	OPTION("max-age", 0, "TIME", "forget what is older: 90d, 12h; without it nothing is",
 	       option_duration, struct record_options, store.max_age),
 	PROBE_OPTIONS(struct record_options, tier, ring),
+	OPTION("metrics", 0, "ADDRESS:PORT",
+	       "serve metrics in the OpenMetrics format at http://ADDRESS:PORT/metrics; a PORT "
+	       "alone is one of 127.0.0.1",
+	       record_set_metrics, struct record_options, metrics),
 	OPTION("config", 0, "FILE",
 	       "read options from this file; the default is " RECORD_CONFIG ", if it is there",
 	       option_string, struct record_options, config, .line_only = true),
@@ -63,6 +73,12 @@ static const struct option_entry record_options[] = {
 	       .line_only = true),
 	{0},
 };
+
+static bool endpoint_same(const struct endpoint *a, const struct endpoint *b)
+{
+	return a->family == b->family && a->port == b->port &&
+	       !memcmp(a->bytes, b->bytes, sizeof(a->bytes));
+}
 
 static int setup_read(const struct record_setup *setup, struct config_file *config,
 		      struct record_options *options, char *why, size_t size)
@@ -93,8 +109,8 @@ int record_reconfigure(struct record_setup *setup)
 		return error;
 	}
 	if (strcmp(options.store.path, old->store.path) || options.tier != old->tier ||
-	    options.ring != old->ring)
-		log_message("db, tier and ring take effect with the next start");
+	    options.ring != old->ring || !endpoint_same(&options.metrics, &old->metrics))
+		log_message("db, tier, ring and metrics take effect with the next start");
 	setup->options.store.max_size = options.store.max_size;
 	setup->options.store.max_age = options.store.max_age;
 	return 0;
@@ -148,7 +164,7 @@ static int record_replay(const char *file, struct store *store)
 
 	if (result)
 		return log_error(result, "%s", file), EXIT_FAILURE;
-	recorder = recorder_new(store);
+	recorder = recorder_new(store, NULL);
 	if (!recorder) {
 		recording_reader_free(reader);
 		return log_error(-ENOMEM, "%s", file), EXIT_FAILURE;
@@ -236,8 +252,13 @@ static int record_run(const struct command *command, int argc, char **argv)
 		usage_error(command, "--status asks whoever records: it goes with --output alone");
 	if (setup.given.status)
 		return record_status_run(setup.given.json, NULL);
+	if (setup.given.replay && setup.given.metrics.family)
+		usage_error(command, "--metrics tells of what the kernel does, not of --replay");
 	if (record_configure(&setup, why, sizeof(why)))
 		usage_error(command, "%s", why);
+	if (setup.options.metrics.family && !metrics_server_built())
+		usage_error(command, "--metrics: this program is linked statically and has no HTTP "
+				     "server; use one that is not, or leave the option out");
 	status = record_start(&setup);
 	config_free(&setup.config);
 	return status;

@@ -4,12 +4,14 @@
 #define PORTSNOOP_RECORD_H
 
 #include "lib/config.h"
+#include "lib/parse.h"
 #include "stream/recorder.h"
 
 struct record_options {
 	struct store_options store;
-	uint64_t ring;	    /* bytes; 0: the default */
-	uint32_t tier;	    /* enum wire_tier; 0: the best */
+	uint64_t ring; /* bytes; 0: the default */
+	uint32_t tier; /* enum wire_tier; 0: the best */
+	struct endpoint metrics;
 	const char *config; /* NULL: RECORD_CONFIG, if it is there */
 	const char *replay; /* NULL: the kernel */
 	bool status;

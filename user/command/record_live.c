@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "command/record.h"
+#include "command/record_metrics.h"
 #include "command/serve.h"
 #include "guard/guard.h"
 #include "lib/cleanup.h"
@@ -25,7 +26,9 @@ struct live {
 	struct store *store;
 	struct recorder *recorder;
 	struct session *session;
-	struct server *server; /* NULL: none */
+	struct server *server;		 /* NULL: none */
+	struct metrics *metrics;	 /* NULL: nobody is to be told */
+	struct record_metrics *endpoint; /* NULL: none */
 	int signals;
 	bool bad;	    /* a record was refused, and that was said */
 	uint64_t due;	    /* of the next commit, CLOCK_MONOTONIC; 0: nothing waits */
@@ -126,10 +129,13 @@ static int live_timeout(const struct live *live)
 	uint64_t now = monotonic(), next = earlier(live->due, live->alive_due);
 	int busy = session_timeout(live->session);
 
+	int ask = record_metrics_timeout(live->endpoint), wait;
+
 	next = earlier(next, live->ping_due);
-	if (!busy)
+	if (!busy || next <= now)
 		return 0;
-	return next <= now ? 0 : (int)((next - now) / NS_PER_MS + 1);
+	wait = (int)((next - now) / NS_PER_MS + 1);
+	return ask >= 0 && ask < wait ? ask : wait;
 }
 
 static void live_tend(struct live *live)
@@ -147,12 +153,31 @@ static void live_tend(struct live *live)
 	}
 }
 
+/* Behind what came meanwhile: who asks after a claim is told of it. */
+static void live_answer(struct live *live, struct pollfd *service, struct pollfd *metrics)
+{
+	if (service->revents && server_handle(live->server)) {
+		log_message("the service socket failed: 'who' and --status get no answers");
+		server_close(live->server);
+		live->server = NULL;
+		service->fd = -1;
+	}
+	if (live->endpoint && (metrics->revents || !record_metrics_timeout(live->endpoint)) &&
+	    record_metrics_handle(live->endpoint)) {
+		log_message("the HTTP server failed: nobody gets metrics any more");
+		record_metrics_close(live->endpoint);
+		live->endpoint = NULL;
+		metrics->fd = -1;
+	}
+}
+
 static int live_loop(struct live *live)
 {
 	struct pollfd fds[] = {
 		{.fd = session_fd(live->session), .events = POLLIN},
 		{.fd = live->signals, .events = POLLIN},
 		{.fd = live->server ? server_fd(live->server) : -1, .events = POLLIN},
+		{.fd = record_metrics_fd(live->endpoint), .events = POLLIN},
 	};
 	struct recorder_totals totals;
 	int result;
@@ -170,13 +195,7 @@ static int live_loop(struct live *live)
 			return 0;
 		if (signals_reload())
 			live_reload(live);
-		/* Behind what came meanwhile: who asks after a claim is told of it. */
-		if (fds[2].revents && server_handle(live->server)) {
-			log_message("the service socket failed: 'who' and --status get no answers");
-			server_close(live->server);
-			live->server = NULL;
-			fds[2].fd = -1;
-		}
+		live_answer(live, &fds[2], &fds[3]);
 		if (poll(fds, sizeof(fds) / sizeof(*fds), live_timeout(live)) < 0 && errno != EINTR)
 			return -errno;
 	}
@@ -208,6 +227,18 @@ static int live_start(struct live *live)
 	if (error)
 		log_error(error, "no service socket in %s: 'who' and --status get no answers",
 			  SERVICE_FOLDER);
+	if (live->metrics && record_metrics_open(&live->setup->options.metrics,
+						 &(struct record_metrics_source){
+							 .metrics = live->metrics,
+							 .recorder = live->recorder,
+							 .session = live->session,
+							 .store = live->store,
+							 .lag = &live->lag,
+						 },
+						 &live->endpoint, why, sizeof(why))) {
+		log_message("%s", why);
+		return EXIT_FAILURE;
+	}
 	error = session_settle(live->session);
 	if (error)
 		return log_error(error, "cannot start"), EXIT_FAILURE;
@@ -221,6 +252,8 @@ static int live_start(struct live *live)
 	live_commit(live);
 	log_message("recording to %s, %s tier", live->setup->options.store.path,
 		    tier_name(pipeline_stream(recorder_pipeline(live->recorder))->start.tier));
+	if (live->endpoint)
+		log_message("metrics at %s", record_metrics_url(live->endpoint));
 	notify_ready("recording");
 	return 0;
 }
@@ -258,17 +291,23 @@ int record_live(struct record_setup *setup, struct store *store)
 	int status;
 
 	live.signals = signals_open(SIGNALS_SERVICE);
-	live.recorder = recorder_new(store);
-	if (live.signals < 0 || !live.recorder) {
+	if (setup->options.metrics.family)
+		live.metrics = metrics_new();
+	live.recorder = recorder_new(store, live.metrics);
+	if (live.signals < 0 || !live.recorder ||
+	    (setup->options.metrics.family && !live.metrics)) {
 		log_error(live.signals < 0 ? live.signals : -ENOMEM, "recording");
 		recorder_free(live.recorder);
+		metrics_free(live.metrics);
 		return EXIT_FAILURE;
 	}
 	status = live_start(&live);
 	if (!status)
 		status = live_end(&live, live_loop(&live));
+	record_metrics_close(live.endpoint);
 	server_close(live.server);
 	session_close(live.session);
 	recorder_free(live.recorder);
+	metrics_free(live.metrics);
 	return status;
 }

@@ -6,7 +6,6 @@
 
 #include "lib/escape.h"
 #include "model/message.h"
-#include "service/match.h"
 
 #define NS 1000000000
 #define NS_PER_MS 1000000
@@ -48,11 +47,10 @@ struct who_claim who_claim_find(const struct who_view *view, const struct holdin
 
 	if (!view->watched)
 		return claim;
-	claim.lease = service_match(view->watched, holding, &claim.share);
-	if (claim.lease && claim.share && !share_fits(view, holding, claim.lease))
-		claim.lease = NULL;
-	claim.share = claim.share && claim.lease;
-	claim.reason = claim.lease ? NULL : "not_known";
+	claim.found = service_match(view->watched, holding);
+	if (claim.found.share && !share_fits(view, holding, claim.found.lease))
+		claim.found = (struct service_found){0};
+	claim.reason = claim.found.lease ? NULL : "not_known";
 	return claim;
 }
 
@@ -98,36 +96,48 @@ static void claimant_text(struct buffer *out, const struct holding *holding,
 	}
 }
 
-bool who_claim_text(struct buffer *out, const struct who_view *view, const struct holding *holding)
+/* How the port was claimed, and what became of it. */
+static void course_text(struct buffer *out, const struct who_view *view,
+			const struct service_found *found)
 {
-	struct who_claim claim = who_claim_find(view, holding);
-	const struct service_lease *lease = claim.lease;
-	const char *trigger;
+	const struct service_lease *lease = found->lease;
+	const char *trigger = trigger_name(lease->lease.trigger);
 
-	if (!lease)
-		return false;
-	buffer_text(out, claim.share ? "accepted; its listener's port was claimed " : "claimed ");
-	if (!lease->claimed_wall) {
-		buffer_printf(out, "before portsnoop[%u] began to watch at ",
-			      view->watched->facts.pid);
-		moment_text(out, view, view->watched->facts.started_wall);
-		return true;
-	}
-	buffer_text(out, "at ");
-	moment_text(out, view, lease->claimed_wall);
-	if (lease->claimant) {
-		buffer_text(out, " by ");
-		claimant_text(out, holding, lease);
-	}
-	trigger = trigger_name(lease->lease.trigger);
 	if (trigger)
 		buffer_printf(out, ", with %s", trigger);
 	if (lease->lease.origin == WIRE_ORIGIN_KERNEL)
 		buffer_text(out, ": the kernel chose the port");
-	if (!claim.share && lease->since_wall > lease->claimed_wall) {
+	if (!found->share && lease->since_wall > lease->claimed_wall) {
 		buffer_printf(out, "; %s since ",
 			      lease_state_name((enum lease_state)lease->lease.state));
 		moment_text(out, view, lease->since_wall);
 	}
+}
+
+bool who_claim_text(struct buffer *out, const struct who_view *view, const struct holding *holding)
+{
+	struct service_found found = who_claim_find(view, holding).found;
+	const struct service_lease *lease = found.lease;
+
+	if (!lease)
+		return false;
+	buffer_text(out, found.share ? "accepted; its listener's port was claimed" : "claimed");
+	if (!lease->claimed_wall) {
+		buffer_printf(out, " before portsnoop[%u] began to watch at ",
+			      view->watched->facts.pid);
+		moment_text(out, view, view->watched->facts.started_wall);
+		return true;
+	}
+	/* Of several the time is told if it is the same in what is printed of it. */
+	if (lease->claimed_wall / NS == found.last->claimed_wall / NS) {
+		buffer_text(out, " at ");
+		moment_text(out, view, lease->claimed_wall);
+	}
+	if (lease->claimant) {
+		buffer_text(out, " by ");
+		claimant_text(out, holding, lease);
+	}
+	if (found.last == lease)
+		course_text(out, view, &found);
 	return true;
 }

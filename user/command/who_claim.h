@@ -4,13 +4,11 @@
 #define PORTSNOOP_WHO_CLAIM_H
 
 #include "command/who_view.h"
-#include "service/answer.h"
+#include "service/match.h"
 
 struct who_claim {
-	/* NULL: not known, and this is why: "nobody_watches", "not_known". */
-	const struct service_lease *lease;
-	const char *reason;
-	bool share; /* accepted: the claim is that of the socket that listened */
+	struct service_found found;
+	const char *reason; /* why there is no lease: "nobody_watches", "not_known"; else NULL */
 };
 
 struct who_claim who_claim_find(const struct who_view *view, const struct holding *holding);

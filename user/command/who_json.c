@@ -56,8 +56,6 @@ static void args_put(struct json *json, const char *args, size_t length)
 /* The members of process.* */
 static void process_put(struct json *json, const struct who_view *view, const struct holder *holder)
 {
-	char uid[TEXT_UNSIGNED];
-
 	member_number(json, "pid", holder->pid);
 	json_key(json, "name");
 	json_text(json, holder->comm, strnlen(holder->comm, sizeof(holder->comm)));
@@ -65,11 +63,7 @@ static void process_put(struct json *json, const struct who_view *view, const st
 		member_time(json, "start", view->boot_offset + (int64_t)holder->start);
 	text_put(json, "executable", holder->exe);
 	args_put(json, holder->args, holder->args_length);
-	member_object(json, "user");
-	json_key(json, "id"); /* ECS wants a string */
-	json_text(json, uid, (size_t)(text_unsigned(uid, holder->uid) - uid));
-	text_put(json, "name", holder->user);
-	json_close(json, '}');
+	member_user(json, holder->uid, holder->user && *holder->user ? holder->user : NULL);
 }
 
 static void container_put(struct json *json, const struct container *container)
@@ -122,18 +116,8 @@ static bool is_ipv4(const struct holding *holding)
 
 static void network_put(struct json *json, const struct holding *holding)
 {
-	const char *transport =
-		event_transport(&(struct wire_event){.protocol = holding->protocol});
-	char number[TEXT_UNSIGNED];
-
 	member_object(json, "network");
-	if (transport) {
-		member_string(json, "transport", transport);
-	} else {
-		json_key(json, "iana_number");
-		json_text(json, number,
-			  (size_t)(text_unsigned(number, holding->protocol) - number));
-	}
+	member_transport(json, holding->protocol);
 	member_string(json, "type", is_ipv4(holding) ? "ipv4" : "ipv6");
 	json_close(json, '}');
 	if (holding->state == HOLDING_LISTEN)
@@ -229,24 +213,38 @@ static void claimant_put(struct json *json, const struct who_view *view,
 	json_close(json, '}');
 }
 
+/* What the leases of one claimant may differ in. */
+static void course_put(struct json *json, const struct service_found *found)
+{
+	const struct service_lease *lease = found->lease;
+
+	if (found->last != lease) {
+		member_string(json, "claimed", NULL);
+		member_string(json, "claimed_unknown", "one_of_several");
+		return;
+	}
+	if (lease->claimed_wall)
+		member_time(json, "claimed", lease->claimed_wall);
+	if (!found->share && lease->since_wall)
+		member_time(json, "since", lease->since_wall);
+	if (trigger_name(lease->lease.trigger))
+		member_string(json, "trigger", trigger_name(lease->lease.trigger));
+}
+
 static void claim_put(struct json *json, const struct who_view *view, const struct holding *holding)
 {
 	struct who_claim claim = who_claim_find(view, holding);
+	const struct service_lease *lease = claim.found.lease;
 
-	if (claim.lease && claim.lease->claimant) {
-		claimant_put(json, view, claim.lease->claimant);
+	if (lease && lease->claimant) {
+		claimant_put(json, view, lease->claimant);
 	} else {
 		member_string(json, "claimant", NULL);
-		member_string(json, "claimant_unknown", claim.lease ? "predates" : claim.reason);
+		member_string(json, "claimant_unknown", lease ? "predates" : claim.reason);
 	}
-	if (claim.lease) {
-		if (claim.lease->claimed_wall)
-			member_time(json, "claimed", claim.lease->claimed_wall);
-		if (!claim.share && claim.lease->since_wall)
-			member_time(json, "since", claim.lease->since_wall);
-		if (trigger_name(claim.lease->lease.trigger))
-			member_string(json, "trigger", trigger_name(claim.lease->lease.trigger));
-		member_flag(json, "share", claim.share);
+	if (lease) {
+		course_put(json, &claim.found);
+		member_flag(json, "share", claim.found.share);
 	}
 	if (!view->watched)
 		return;

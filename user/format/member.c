@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "format/member.h"
 
+#include "model/message.h"
 #include "model/text.h"
 
 void member_string(struct json *json, const char *key, const char *string)
@@ -51,6 +52,34 @@ void member_array(struct json *json, const char *key)
 {
 	json_key(json, key);
 	json_open(json, '[');
+}
+
+/* ECS wants a string, also below. */
+static void number_text(struct json *json, const char *key, uint64_t number)
+{
+	char text[TEXT_UNSIGNED];
+
+	json_key(json, key);
+	json_text(json, text, (size_t)(text_unsigned(text, number) - text));
+}
+
+void member_user(struct json *json, uint32_t uid, const char *name)
+{
+	member_object(json, "user");
+	number_text(json, "id", uid);
+	if (name)
+		member_string(json, "name", name);
+	json_close(json, '}');
+}
+
+void member_transport(struct json *json, uint16_t protocol)
+{
+	const char *name = event_transport(&(struct wire_event){.protocol = protocol});
+
+	if (name)
+		member_string(json, "transport", name);
+	else
+		number_text(json, "iana_number", protocol);
 }
 
 void member_event(struct json *json, const char *kind)

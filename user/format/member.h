@@ -16,6 +16,10 @@ void member_flag(struct json *json, const char *key, bool truth); /* unless it i
 void member_time(struct json *json, const char *key, int64_t ns); /* CLOCK_REALTIME */
 void member_object(struct json *json, const char *key);		  /* to be closed */
 void member_array(struct json *json, const char *key);		  /* to be closed */
+/* "user"; `name` NULL: unknown. */
+void member_user(struct json *json, uint32_t uid, const char *name);
+/* Of "network": "transport", or "iana_number" without a name. IPPROTO_*. */
+void member_transport(struct json *json, uint16_t protocol);
 /* "ecs", and the beginning of "event": to be closed. */
 void member_event(struct json *json, const char *kind);
 

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 
+#include "guard/network.h"
 #include "guard/syscalls.h"
 #include "lib/cleanup.h"
 #include "lib/parse.h"
@@ -39,7 +40,7 @@ int guard_thread(void)
 		capng_apply(CAPNG_SELECT_BOUNDS); /* which says so on stderr if it may not */
 	}
 	capng_clear(CAPNG_SELECT_BOTH);
-	return capng_apply(CAPNG_SELECT_CAPS) ? -EPERM : 0;
+	return capng_apply(CAPNG_SELECT_CAPS) ? -EPERM : network_restrict();
 }
 
 /* A line of /proc/PID/status, "Name:\tHEX". */
@@ -117,7 +118,8 @@ int guard_enter(char *why, size_t size)
 	if (size)
 		why[0] = '\0';
 	if (error)
-		return fail(why, size, error, "capabilities cannot be given up: %s",
+		return fail(why, size, error,
+			    "capabilities, or TCP (Landlock), cannot be given up: %s",
 			    strerror(-error));
 	error = threads_check(why, size);
 	if (error)

@@ -8,7 +8,8 @@
 
 #include <stddef.h>
 
-/* The calling thread gives up all of its capabilities, for good. 0 or negative errno. */
+/* The calling thread gives up all of its capabilities, for good, and to connect by TCP where
+ * the kernel can hold it to that: network.h. 0 or negative errno. */
 int guard_thread(void);
 
 /*

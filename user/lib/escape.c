@@ -220,3 +220,23 @@ void escape_plain(struct buffer *out, const char *bytes, size_t length)
 	}
 	out->length = (size_t)(to - out->data);
 }
+
+void escape_label(struct buffer *out, const char *bytes, size_t length)
+{
+	const char *end = bytes + length;
+
+	while (bytes < end) {
+		uint32_t character = 0;
+		size_t taken = utf8_length(bytes, (size_t)(end - bytes), &character);
+
+		if (!taken || character < 0x20 || character == 0x7f ||
+		    (character >= 0x80 && harmful(character))) {
+			buffer_text(out, "\xef\xbf\xbd");
+		} else {
+			if (character == '"' || character == '\\')
+				buffer_byte(out, '\\');
+			buffer_append(out, bytes, taken);
+		}
+		bytes += taken ? taken : 1;
+	}
+}

@@ -18,6 +18,10 @@ void escape_json(struct buffer *out, const char *bytes, size_t length);
  * the backslash \\, so that nothing is ambiguous. */
 void escape_plain(struct buffer *out, const char *bytes, size_t length);
 
+/* Inside of a label's value of OpenMetrics: \" \\. What is harmful or not UTF-8 becomes
+ * U+FFFD: there is no escape for it, and a name without such bytes stays what it is. */
+void escape_label(struct buffer *out, const char *bytes, size_t length);
+
 /* One character of UTF-8: its length, or 0 when the bytes are none. */
 size_t utf8_length(const char *bytes, size_t length, uint32_t *character);
 

@@ -47,8 +47,8 @@ struct command {
 	int (*run)(const struct command *command, int argc, char **argv);
 };
 
-extern const struct command command_trace, command_who, command_record, command_history,
-	command_report, command_explain, command_replay, command_doctor;
+extern const struct command command_trace, command_who, command_rate, command_pool, command_record,
+	command_history, command_report, command_explain, command_replay, command_doctor;
 extern const struct command *const command_list[]; /* ended by NULL; command/list.c */
 
 /*

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "lib/parse.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -16,6 +17,8 @@ static const char expected_ports[] =
 static const char expected_duration[] =
 	"a duration above zero like 500ms, 10s, 1.5s, 5m, 2h or 1d; a plain number is seconds";
 static const char expected_size[] = "a size above zero like 4096, 64k, 8M or 1G, in powers of 1024";
+static const char expected_endpoint[] =
+	"a port of 127.0.0.1, ADDRESS:PORT or [ADDRESS]:PORT: 9845, 192.0.2.7:9845, [::1]:9845";
 static const char expected_protocol[] = "tcp, udp, udplite, icmp, icmpv6, sctp or mptcp";
 
 /* Own digits instead of strtoull(), which takes spaces, signs and 0x. Returns the
@@ -180,6 +183,46 @@ int parse_size(const char *text, uint64_t *bytes, const char **expected)
 		return -EINVAL;
 	}
 	*bytes = number << shift;
+	return 0;
+}
+
+/* Names are not looked up: what they mean can change, and where one listens should not. */
+static bool endpoint_take(const char *text, struct endpoint *endpoint)
+{
+	const char *colon = strrchr(text, ':'), *unused;
+	const char *begin = text, *end = colon;
+	char address[INET6_ADDRSTRLEN];
+
+	if (!colon) {
+		endpoint->family = 4;
+		memcpy(endpoint->bytes, "\x7f\0\0\1", 4);
+		return !parse_port(text, &endpoint->port, &unused);
+	}
+	endpoint->family = *text == '[' ? 6 : 4;
+	if (endpoint->family == 6) {
+		begin++;
+		end--;
+		if (end < begin || *end != ']')
+			return false;
+	}
+	if ((size_t)(end - begin) >= sizeof(address))
+		return false;
+	memcpy(address, begin, (size_t)(end - begin));
+	address[end - begin] = '\0';
+	return inet_pton(endpoint->family == 4 ? AF_INET : AF_INET6, address, endpoint->bytes) ==
+		       1 &&
+	       !parse_port(colon + 1, &endpoint->port, &unused);
+}
+
+int parse_endpoint(const char *text, struct endpoint *endpoint, const char **expected)
+{
+	struct endpoint taken = {0};
+
+	if (!endpoint_take(text, &taken)) {
+		*expected = expected_endpoint;
+		return -EINVAL;
+	}
+	*endpoint = taken;
 	return 0;
 }
 

@@ -32,6 +32,14 @@ int parse_duration(const char *text, uint64_t *ns, const char **expected);
 /* "64k", "8M", "1G", in powers of 1024 -> bytes; more than zero. */
 int parse_size(const char *text, uint64_t *bytes, const char **expected);
 
+/* Where to listen: "9845" (on 127.0.0.1), "192.0.2.7:9845", "[::1]:9845". */
+struct endpoint {
+	uint8_t bytes[16]; /* in network order; an IPv4 address stands in the first four */
+	uint16_t port;
+	uint8_t family; /* 4 or 6; 0: none was given */
+};
+int parse_endpoint(const char *text, struct endpoint *endpoint, const char **expected);
+
 /* tcp, udp, udplite, icmp, icmpv6, sctp, mptcp -> IPPROTO_*. */
 int parse_protocol(const char *text, uint16_t *protocol, const char **expected);
 const char *protocol_name(uint16_t protocol); /* NULL: unknown */

@@ -45,6 +45,13 @@ enum holding_state {
 	HOLDING_NEW_SYN_RECV,
 };
 
+/* What TCP's bind bucket of the port says to connect(); model/pool_bucket.h asks. */
+enum holding_bucket {
+	HOLDING_BUCKET_UNKNOWN,
+	HOLDING_BUCKET_CONNECT, /* shared between destinations */
+	HOLDING_BUCKET_BIND,	/* a bind or listen has a share: passed by */
+};
+
 /*
  * Without holders are: TIME_WAIT and orphans (`orphan`); connections that wait for
  * accept() in their listener's queue (no inode, no orphan: who gets them is the
@@ -70,6 +77,13 @@ struct holding {
 				* an orphan that the kernel keeps in the same way */
 	uint8_t local[16];
 	uint8_t other[16];
+	/* The next ones are of pool_bucket_join(), zero without it. */
+	uint8_t bucket;	  /* enum holding_bucket */
+	bool stamped;	  /* TIME_WAIT: timestamps were in use, so that tcp_tw_reuse applies */
+	bool delayed;	  /* `age` has to exceed tcp_tw_reuse_delay, else 0 */
+	uint32_t age;	  /* ms, of TIME_WAIT */
+	uint16_t own_low; /* IP_LOCAL_PORT_RANGE; both 0: as its network namespace */
+	uint16_t own_high;
 	struct holder *holders; /* by pid */
 	size_t holder_count;
 };

@@ -16,39 +16,79 @@ void tally_reading_free(struct tally_reading *reading)
 	*reading = (struct tally_reading){0};
 }
 
-static int process_compare(const void *key, const void *element)
+static int row_compare(const void *left, const void *right)
 {
-	const struct tally_process_row *a = key, *b = element;
+	const struct tally_row *a = left, *b = right;
+
+	return memcmp(&a->key, &b->key, sizeof(a->key));
+}
+
+static int process_compare(const void *left, const void *right)
+{
+	const struct tally_process_row *a = left, *b = right;
 
 	if (a->pid != b->pid)
 		return a->pid < b->pid ? -1 : 1;
 	return (a->start > b->start) - (a->start < b->start);
 }
 
-static int cgroup_compare(const void *key, const void *element)
+static int cgroup_compare(const void *left, const void *right)
 {
-	const struct tally_cgroup_row *a = key, *b = element;
+	const struct tally_cgroup_row *a = left, *b = right;
 
 	return (a->id > b->id) - (a->id < b->id);
 }
 
+/* qsort() and bsearch() must not be given NULL, which is what no rows are. */
+#define SORT(array, count, compare)                                                                \
+	({                                                                                         \
+		if (count)                                                                         \
+			qsort(array, count, sizeof(*(array)), compare);                            \
+	})
+#define FIND(key, array, count, compare)                                                           \
+	((count) ? bsearch(key, array, count, sizeof(*(array)), compare) : NULL)
+
+void tally_reading_sort(struct tally_reading *reading)
+{
+	SORT(reading->rows, reading->row_count, row_compare);
+	SORT(reading->processes, reading->process_count, process_compare);
+	SORT(reading->cgroups, reading->cgroup_count, cgroup_compare);
+}
+
+const struct tally_row *tally_row_find(const struct tally_reading *reading,
+				       const struct tally_key *key)
+{
+	const struct tally_row wanted = {.key = *key};
+
+	return FIND(&wanted, reading->rows, reading->row_count, row_compare);
+}
+
+const struct tally_process_row *tally_process_find(const struct tally_reading *reading,
+						   uint64_t start, uint32_t pid)
+{
+	const struct tally_process_row wanted = {.start = start, .pid = pid};
+
+	return FIND(&wanted, reading->processes, reading->process_count, process_compare);
+}
+
+const struct tally_cgroup_row *tally_cgroup_find(const struct tally_reading *reading, uint64_t id)
+{
+	const struct tally_cgroup_row wanted = {.id = id};
+
+	return FIND(&wanted, reading->cgroups, reading->cgroup_count, cgroup_compare);
+}
+
 const char *tally_comm(const struct tally_reading *reading, uint64_t start, uint32_t pid)
 {
-	struct tally_process_row key = {.start = start, .pid = pid}, *found = NULL;
+	const struct tally_process_row *found = tally_process_find(reading, start, pid);
 
-	if (reading->process_count)
-		found = bsearch(&key, reading->processes, reading->process_count, sizeof(key),
-				process_compare);
 	return found ? found->comm : NULL;
 }
 
 const char *tally_cgroup(const struct tally_reading *reading, uint64_t id)
 {
-	struct tally_cgroup_row key = {.id = id}, *found = NULL;
+	const struct tally_cgroup_row *found = tally_cgroup_find(reading, id);
 
-	if (reading->cgroup_count)
-		found = bsearch(&key, reading->cgroups, reading->cgroup_count, sizeof(key),
-				cgroup_compare);
 	return found ? found->path : NULL;
 }
 

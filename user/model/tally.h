@@ -42,7 +42,7 @@ struct tally_cgroup_row {
 	char *path; /* root first, "/": the root itself; hostile bytes; NULL: not known */
 };
 
-/* Counts since the tally began, in no order. What is not in a row is in `rest`: each total
+/* Counts since the tally began; rows by key, the others in no order unless said so. What is not in a row is in `rest`: each total
  * is exact. */
 struct tally_reading {
 	uint64_t time; /* CLOCK_MONOTONIC, ns */
@@ -64,6 +64,16 @@ struct tally_reading {
 };
 
 void tally_reading_free(struct tally_reading *reading); /* what it owns */
+
+/* Puts in order what is to be found below; user/probe/tally.h has done it. */
+void tally_reading_sort(struct tally_reading *reading);
+
+/* NULL: there is none. */
+const struct tally_row *tally_row_find(const struct tally_reading *reading,
+				       const struct tally_key *key);
+const struct tally_process_row *tally_process_find(const struct tally_reading *reading,
+						   uint64_t start, uint32_t pid);
+const struct tally_cgroup_row *tally_cgroup_find(const struct tally_reading *reading, uint64_t id);
 
 /* NULL: not known. */
 const char *tally_comm(const struct tally_reading *reading, uint64_t start, uint32_t pid);

@@ -20,6 +20,7 @@
 #include "probe/hook.h"
 #include "probe/iterate.h"
 #include "probe/kernel_filter.h"
+#include "probe/map_size.h"
 #include "probe/object.h"
 #include "probe/place.h"
 #include "probe/privilege.h"
@@ -88,13 +89,6 @@ static int log_nothing(enum libbpf_print_level level, const char *format, va_lis
 	(void)format;
 	(void)arguments;
 	return 0; /* what matters comes back as an errno and goes into the report */
-}
-
-/* Since 6.1 a hash map can allocate from a tracing program without harm; before,
- * the kernel warns in its log. */
-static bool kernel_has_map_allocator(const struct btf *btf)
-{
-	return btf__find_by_name_kind(btf, "bpf_mem_alloc", BTF_KIND_STRUCT) > 0;
 }
 
 #define AS_ROOT "run it as root, with sudo for instance"
@@ -168,36 +162,6 @@ static bool kernel_has_sctp(const struct places *places, enum wire_tier tier)
 				   "sctp", "sctp_put_port");
 }
 
-/*
- * Memory only for what is in use, where that is safe: everywhere since 6.1, which has an
- * allocator for it; before, in programs that run where the kernel may allocate. These are
- * the fentry tier's (kernel/bpf/verifier.c, check_map_prog_compatibility(): tracing
- * programs are not among those warned of). The other tiers have to do with less then.
- */
-static void maps_size(struct probe *probe, const struct places *places, bool releases)
-{
-	static const struct {
-		const char *name;
-		uint32_t preallocated; /* entries, where all of the memory is taken at once */
-	} sizes[] = {
-		{"sockets", CONFIG_SOCKETS / 4},
-		{"time_waits", CONFIG_TIME_WAIT / 4},
-	};
-	bool grows = kernel_has_map_allocator(places->btf) || probe->tier == WIRE_TIER_FENTRY;
-
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
-		struct bpf_map *map = bpf_object__find_map_by_name(probe->object, sizes[i].name);
-
-		if (grows)
-			bpf_map__set_map_flags(map, BPF_F_NO_PREALLOC);
-		else
-			bpf_map__set_max_entries(map, sizes[i].preallocated);
-	}
-	if (probe->tier == WIRE_TIER_TRACEPOINT || !releases)
-		bpf_map__set_max_entries(bpf_object__find_map_by_name(probe->object, "time_waits"),
-					 1);
-}
-
 static void maps_configure(struct probe *probe, const struct places *places,
 			   const struct probe_options *options)
 {
@@ -211,14 +175,18 @@ static void maps_configure(struct probe *probe, const struct places *places,
 	if (options->ring_bytes)
 		bpf_map__set_max_entries(probe->ring, options->ring_bytes);
 	bpf_map__set_max_entries(probe->counters, probe->cpus);
-	if (!options->tree)
-		bpf_map__set_max_entries(probe->tree, 1);
-	maps_size(probe, places, options->releases);
+	maps_size(probe->object, &(struct map_need){.tier = probe->tier,
+						    .kernel = places->btf,
+						    .cpus = probe->cpus,
+						    .tree = options->tree,
+						    .releases = options->releases,
+						    .tally = options->tally});
 	knobs = (struct config *)bpf_map__initial_value(config, &size);
 	knobs->fetch = probe->fetch;
 	knobs->releases = options->releases;
 	knobs->ledger = options->ledger;
 	knobs->tree = options->tree;
+	knobs->tally = options->tally;
 	knobs->sctp = kernel_has_sctp(places, probe->tier);
 	knobs->time_wait = probe->tier != WIRE_TIER_TRACEPOINT;
 	kernel_filter_configure(probe->object, knobs, options->filter, options->hold_back);
@@ -574,6 +542,11 @@ volatile uint32_t *probe_reader_asleep(const struct probe *probe)
 bool probe_fetch(const struct probe *probe)
 {
 	return probe->fetch;
+}
+
+const struct bpf_map *probe_map(const struct probe *probe, const char *name)
+{
+	return bpf_object__find_map_by_name(probe->object, name);
 }
 
 int probe_snapshot(struct probe *probe)

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct bpf_map;
 struct filter; /* model/filter.h */
 struct probe;
 
@@ -21,6 +22,7 @@ struct probe_options {
 	bool releases;	     /* send WIRE_RELEASE */
 	bool ledger;	     /* send WIRE_SEED for each socket that is there, unless `tree` */
 	bool tree;	     /* only processes given to probe_tree_add() and theirs */
+	bool tally;	     /* count and send nothing; alone, with a ring of one page */
 	/* Its processes (--pid) are followed: the records of their descendants name them.
 	 * NULL: nobody's. Read by probe_open() only. */
 	const struct filter *filter;
@@ -50,6 +52,8 @@ enum wire_tier probe_tier(const struct probe *probe);
 uint64_t probe_coverage(const struct probe *probe);
 int probe_ring_fd(const struct probe *probe);
 size_t probe_ring_bytes(const struct probe *probe);
+/* Of the object that is attached. */
+const struct bpf_map *probe_map(const struct probe *probe, const char *name);
 /* Set by the reader before it sleeps, cleared by who wakes it. */
 volatile uint32_t *probe_reader_asleep(const struct probe *probe);
 /* Whether sequence numbers can be had (5.12). */

@@ -215,7 +215,7 @@ void netns_list_free(struct netns_list *namespaces)
 	*namespaces = (struct netns_list){0};
 }
 
-int netns_call(const struct netns *netns, int (*open_inside)(void))
+int netns_visit(const struct netns *netns, int (*visit)(void *context), void *context)
 {
 	CLEANUP_FD int own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	CLEANUP_FD int other = -1;
@@ -233,7 +233,7 @@ int netns_call(const struct netns *netns, int (*open_inside)(void))
 		return -ENOENT; /* the number of the process names another one by now */
 	if (setns(other, CLONE_NEWNET))
 		return -errno;
-	result = open_inside();
+	result = visit(context);
 	if (setns(own, CLONE_NEWNET)) {
 		/* All that this program would say from here on would be about another
 		 * namespace than it says. */
@@ -241,4 +241,22 @@ int netns_call(const struct netns *netns, int (*open_inside)(void))
 		abort();
 	}
 	return result;
+}
+
+struct opening {
+	int (*open_inside)(void);
+};
+
+static int opening_visit(void *context)
+{
+	const struct opening *opening = context;
+
+	return opening->open_inside();
+}
+
+int netns_call(const struct netns *netns, int (*open_inside)(void))
+{
+	struct opening opening = {open_inside};
+
+	return netns_visit(netns, opening_visit, &opening);
 }

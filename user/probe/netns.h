@@ -23,4 +23,7 @@ int netns_list_make(struct netns_list *namespaces, const struct listing_namespac
  */
 int netns_call(const struct netns *netns, int (*open)(void));
 
+/* The same, for what needs to know more. */
+int netns_visit(const struct netns *netns, int (*visit)(void *context), void *context);
+
 #endif

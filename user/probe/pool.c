@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "lib/buffer.h"
+#include "probe/netns.h"
 
 /* The whole file as text, without the line end. */
 static int file_read(const char *proc, const char *name, struct buffer *text)
@@ -86,6 +87,26 @@ static int reserved_parse(char *text, struct pool *pool)
 	return parse_ports(text, &pool->reserved, &expected) ? -EBADMSG : 0;
 }
 
+static int reuse_parse(char *text, struct pool *pool)
+{
+	uint64_t number;
+
+	if (parse_unsigned(text, 0, 2, &number))
+		return -EBADMSG;
+	pool->reuse = (uint8_t)number;
+	return 0;
+}
+
+static int reuse_delay_parse(char *text, struct pool *pool)
+{
+	uint64_t number;
+
+	if (parse_unsigned(text, 0, UINT32_MAX, &number))
+		return -EBADMSG;
+	pool->reuse_delay = (uint32_t)number;
+	return 0;
+}
+
 static int setting_read(struct pool *pool, const char *proc, const char *name,
 			int (*parse)(char *text, struct pool *pool))
 {
@@ -104,4 +125,18 @@ void pool_read(struct pool *pool, const char *proc)
 	pool->range_error = setting_read(pool, proc, POOL_RANGE, range_parse);
 	pool->unprivileged_error = setting_read(pool, proc, POOL_UNPRIVILEGED, unprivileged_parse);
 	pool->reserved_error = setting_read(pool, proc, POOL_RESERVED, reserved_parse);
+	pool->reuse_error = setting_read(pool, proc, POOL_REUSE, reuse_parse);
+	pool->reuse_delay = 1000;
+	(void)setting_read(pool, proc, POOL_REUSE_DELAY, reuse_delay_parse);
+}
+
+static int pool_visit(void *context)
+{
+	pool_read(context, "/proc");
+	return 0;
+}
+
+int pool_read_netns(struct pool *pool, const struct netns *netns)
+{
+	return netns_visit(netns, pool_visit, pool);
 }

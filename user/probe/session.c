@@ -284,6 +284,11 @@ void session_totals(const struct session *session, struct cpu_counters *totals)
 	probe_totals(session->probe, totals);
 }
 
+uint64_t session_skipped(const struct session *session)
+{
+	return probe_skipped(session->probe);
+}
+
 /* What is in the ring and in the backlog still. */
 static int session_finish(struct session *session)
 {

@@ -45,6 +45,9 @@ size_t session_waiting(const struct session *session);
 /* What the kernel lost so far: its totals, which are ahead of the stream. */
 void session_totals(const struct session *session, struct cpu_counters *totals);
 
+/* Runs of our programs that the kernel left out; UINT64_MAX: it does not tell. */
+uint64_t session_skipped(const struct session *session);
+
 /* Detaches, hands over the rest and WIRE_STREAM_END. 0 or the handler's error; with
  * `quiet`, the handler is not called any more. */
 int session_end(struct session *session, bool quiet);

@@ -59,8 +59,8 @@ bool service_process_holds(const struct lease_process *process, const struct hol
 static bool same_claimant(const struct lease *a, const struct lease *b)
 {
 	return a->claimant.key.pid && a->claimant.key.pid == b->claimant.key.pid &&
-	       a->claimant.key.start == b->claimant.key.start &&
-	       a->claimant.key.exec == b->claimant.key.exec && a->claimed == b->claimed;
+	       a->share == b->share && a->claimant.key.start == b->claimant.key.start &&
+	       a->claimant.key.exec == b->claimant.key.exec;
 }
 
 /* The first lease with this port. */
@@ -79,13 +79,28 @@ static size_t port_first(const struct service_answer *answer, uint16_t port)
 	return low;
 }
 
+struct candidates {
+	const struct service_lease *first, *last;
+	bool mixed; /* of several claimants, or of unknown ones */
+};
+
+static void candidate_add(struct candidates *candidates, const struct service_lease *lease)
+{
+	if (!candidates->first)
+		candidates->first = lease;
+	else
+		candidates->mixed |= !same_claimant(&candidates->last->lease, &lease->lease);
+	candidates->last = lease;
+}
+
 typedef bool (*lease_test)(const struct lease *lease, const struct holding *holding);
 
-static const struct service_lease *match(const struct service_answer *answer,
-					 const struct holding *holding, lease_test test, bool *none)
+/* False: there is none. */
+static bool match(const struct service_answer *answer, const struct holding *holding,
+		  lease_test test, struct service_found *found)
 {
-	const struct service_lease *found = NULL, *held = NULL;
-	bool ambiguous = false, held_ambiguous = false;
+	struct candidates all = {0}, held = {0};
+	const struct candidates *some;
 
 	for (size_t i = port_first(answer, holding->local_port);
 	     i < answer->count && answer->leases[i].lease.local_port == holding->local_port; i++) {
@@ -93,33 +108,29 @@ static const struct service_lease *match(const struct service_answer *answer,
 
 		if (!test(&lease->lease, holding))
 			continue;
-		ambiguous |= found && !same_claimant(&found->lease, &lease->lease);
-		found = lease;
-		if (!service_process_holds(&lease->lease.claimant, holding) &&
-		    !service_process_holds(&lease->lease.holder, holding))
-			continue;
-		held_ambiguous |= held && !same_claimant(&held->lease, &lease->lease);
-		held = lease;
+		candidate_add(&all, lease);
+		if (service_process_holds(&lease->lease.claimant, holding) ||
+		    service_process_holds(&lease->lease.holder, holding))
+			candidate_add(&held, lease);
 	}
-	*none = !found;
-	if (!ambiguous)
-		return found;
-	return held_ambiguous ? NULL : held;
+	some = held.first ? &held : &all;
+	if (!some->mixed) {
+		found->lease = some->first;
+		found->last = some->last;
+	}
+	return all.first;
 }
 
-const struct service_lease *service_match(const struct service_answer *answer,
-					  const struct holding *holding, bool *share)
+struct service_found service_match(const struct service_answer *answer,
+				   const struct holding *holding)
 {
-	const struct service_lease *found;
-	bool none;
+	struct service_found found = {0};
 
-	found = match(answer, holding, same_socket, &none);
-	if (share)
-		*share = found && found->lease.share;
-	if (!none)
-		return found;
-	found = match(answer, holding, same_listener, &none);
-	if (share)
-		*share = found;
+	if (match(answer, holding, same_socket, &found)) {
+		found.share = found.lease && found.lease->lease.share;
+	} else {
+		match(answer, holding, same_listener, &found);
+		found.share = found.lease;
+	}
 	return found;
 }

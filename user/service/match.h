@@ -6,15 +6,22 @@
 #include "model/holding.h"
 #include "service/answer.h"
 
+struct service_found {
+	/* NULL: none, or there is no telling which. */
+	const struct service_lease *lease;
+	/* Other than `lease`: it is one of several that one process claimed, of which
+	 * `lease` is the first and this is the last. The claimant is all that is known. */
+	const struct service_lease *last;
+	bool share; /* accepted: the claim is that of the socket that listened */
+};
+
 /*
  * The lease with the holding's network namespace, protocol, local and remote address and
  * port. Of several (SO_REUSEPORT) the one that a process of the holding claimed or had.
- * Without any, and if the holding has a peer, that of the listener whose share it is:
- * *share (may be NULL) is true then, and the time of the claim is the listener's. NULL:
- * none, or there is no telling which.
+ * Without any, and if the holding has a peer, that of the listener whose share it is.
  */
-const struct service_lease *service_match(const struct service_answer *answer,
-					  const struct holding *holding, bool *share);
+struct service_found service_match(const struct service_answer *answer,
+				   const struct holding *holding);
 
 /* The process has the holding open. */
 bool service_process_holds(const struct lease_process *process, const struct holding *holding);

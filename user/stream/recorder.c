@@ -37,6 +37,7 @@ struct entry {
 
 struct recorder {
 	struct store *store;
+	struct metrics *metrics; /* NULL: nobody asks for them */
 	struct pipeline *pipeline;
 	struct entry *changed;
 	uint64_t generation;
@@ -162,6 +163,8 @@ static void lease_opened(void *context, struct lease *lease)
 	struct entry *entry = calloc(1, sizeof(*entry));
 	int64_t now;
 
+	if (recorder->metrics)
+		metrics_lease_opened(recorder->metrics, lease, record);
 	lease->note = entry;
 	if (!entry) {
 		now = wall_time(recorder, record->header.time);
@@ -232,6 +235,8 @@ static void lease_ended(void *context, struct lease *lease, enum lease_ending en
 	struct entry *entry = lease->note;
 	struct store_lease row;
 
+	if (recorder->metrics)
+		metrics_lease_ended(recorder->metrics, lease, ending, time);
 	if (!entry)
 		return;
 	entry_settle(recorder, entry);
@@ -354,6 +359,8 @@ static int recorder_event(void *context, const struct event *event)
 {
 	struct recorder *recorder = context;
 
+	if (recorder->metrics)
+		metrics_event(recorder->metrics, event);
 	recorder->totals.events += event->socket != NULL;
 	if (event->action == EVENT_START)
 		start_record(recorder, event);
@@ -373,7 +380,7 @@ static int recorder_event(void *context, const struct event *event)
 
 /* ---- */
 
-struct recorder *recorder_new(struct store *store)
+struct recorder *recorder_new(struct store *store, struct metrics *metrics)
 {
 	struct recorder *recorder = calloc(1, sizeof(*recorder));
 	struct lease_watcher watcher = {lease_opened, lease_changed, lease_ended, recorder};
@@ -386,6 +393,7 @@ struct recorder *recorder_new(struct store *store)
 	if (!recorder)
 		return NULL;
 	recorder->store = store;
+	recorder->metrics = metrics;
 	recorder->generation = store_generation(store);
 	recorder->pipeline = pipeline_new(&options);
 	if (!recorder->pipeline) {

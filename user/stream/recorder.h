@@ -9,13 +9,15 @@
 #ifndef PORTSNOOP_RECORDER_H
 #define PORTSNOOP_RECORDER_H
 
+#include "model/metrics.h"
 #include "store/store.h"
 #include "stream/pipeline.h"
 
 struct recorder;
 
-/* The store must outlive it. NULL without memory. */
-struct recorder *recorder_new(struct store *store);
+/* The store must outlive it, and so must `metrics`, which is told of everything; NULL: there
+ * is none. NULL without memory. */
+struct recorder *recorder_new(struct store *store, struct metrics *metrics);
 void recorder_free(struct recorder *recorder); /* leases that are open stay open in the store */
 
 /* As pipeline_record(). */
