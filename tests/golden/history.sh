@@ -25,7 +25,7 @@ if ! "$compiler" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Iinclude -Iuser -DPORTS
 	-o "$room/make_history" tests/golden/make_history.c user/store/*.c user/model/*.c \
 	user/ports/*.c user/lib/buffer.c user/lib/escape.c user/lib/json.c user/lib/list.c \
 	user/lib/log.c user/lib/parse.c user/lib/resolve.c \
-	$(pkg-config --cflags --libs sqlite3) >"$room/compiled" 2>&1 ||
+	$(pkg-config --cflags --libs sqlite3) -lm >"$room/compiled" 2>&1 ||
 	! "$room/make_history" "$room/history.db" 1 || ! "$room/make_history" "$room/history.db" 2; then
 	fail 'make_history' "$(cat "$room/compiled")"
 	finish

@@ -29,7 +29,7 @@ program() {
 		-DPORTSNOOP_VERSION='"0"' -o "$room/$1" "tests/golden/$1.c" user/store/*.c \
 		user/model/*.c user/ports/*.c user/lib/buffer.c user/lib/escape.c user/lib/json.c \
 		user/lib/list.c user/lib/log.c user/lib/parse.c user/lib/resolve.c \
-		$(pkg-config --cflags --libs sqlite3) >"$room/compiled" 2>&1
+		$(pkg-config --cflags --libs sqlite3) -lm >"$room/compiled" 2>&1
 }
 
 if ! program make_history || ! program make_proxy || ! "$room/make_history" "$room/history.db" 1 ||
@@ -214,7 +214,7 @@ fi
 
 # chromium_run ARGUMENT...: leaves out and err
 chromium_run() {
-	timeout 120 chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --no-first-run \
+	timeout 120 chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --no-first-run --disable-dev-shm-usage \
 		--disable-background-networking --disable-component-update --disable-sync \
 		--user-data-dir="$room/chromium" --enable-logging=stderr --v=0 "$@" >"$room/out" \
 		2>"$room/err" </dev/null
