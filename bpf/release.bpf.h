@@ -21,12 +21,13 @@ static __always_inline void release_emit(struct lease *lease, struct sock *sk, u
 	if (!lease->held)
 		return;
 	lease->held = 0;
-	if (config.tally)
+	if (config.tally) {
 		tally_release(sk, lease->lingers);
+		lease->lingers = 0;
+		return;
+	}
 	flags |= (u32)lease->lingers << LINGERS_SHIFT;
 	lease->lingers = 0;
-	if (config.tally)
-		return;
 	if (!release_wanted(lease) || !release_passes(lease, sk))
 		return;
 	event = lease_event(WIRE_RELEASE, lease, &lease->claimant, sk, flags);
@@ -55,12 +56,13 @@ static __always_inline void release_final(struct sock *sk, u32 flags)
 	u64 key = (u64)sk;
 	struct lease *lease = bpf_map_lookup_elem(&sockets, &key);
 
-	if (lease) {
+	if (config.tally) /* also where no lease found room */
+		tally_forget(sk, lease && lease->lingers);
+	if (!lease)
+		return;
+	if (!config.tally)
 		release_emit(lease, sk, flags);
-		bpf_map_delete_elem(&sockets, &key);
-	}
-	if (config.tally)
-		tally_forget(sk);
+	bpf_map_delete_elem(&sockets, &key);
 }
 
 /* A connection goes into TIME_WAIT: its bucket keeps the port when the socket gives
@@ -93,13 +95,13 @@ static __always_inline void linger_begin(void *bucket, struct sock *sk)
 static __always_inline void linger_end(void *bucket)
 {
 	u64 key = (u64)bucket;
-	struct wire_event *noted = bpf_map_lookup_elem(&time_waits, &key);
-	struct wire_event *event;
+	struct wire_event *noted, *event;
 
 	if (config.tally) {
 		tally_linger_end(bucket);
 		return;
 	}
+	noted = bpf_map_lookup_elem(&time_waits, &key);
 	/* A bucket without a bind bucket has given the port back before. */
 	if (!noted || !BPF_CORE_READ((struct inet_timewait_sock *)bucket, tw_tb))
 		return;

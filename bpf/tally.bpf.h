@@ -31,27 +31,34 @@ static __always_inline bool call_exhausted(const struct call *call)
 	       (call->error == EADDRNOTAVAIL && call->trigger != WIRE_BIND);
 }
 
-/* What a call is counted under. `port`: of the socket, or asked for in vain; 0: none. */
-static __always_inline void tally_key_fill(struct tally_key *key, const struct owner *owner,
-					   struct sock *sk, u16 port)
+/* What a place has in common with the key; the protocol is the socket's so far. */
+static __always_inline void tally_place_begin(struct tally_place *place, struct sock *sk)
 {
 	struct net *net = BPF_CORE_READ(sk, __sk_common.skc_net.net);
-	u16 low, high;
 	u32 flags = 0;
 
+	place->netns = BPF_CORE_READ(net, ns.inum);
+	place->protocol = BPF_CORE_READ(sk, sk_protocol);
+	socket_pool(sk, net, &place->pool_low, &place->pool_high, &flags);
+}
+
+/* What a call is counted under. `port`: of the socket, or asked for in vain; 0: none. */
+static __always_inline void tally_key_fill(struct tally_key *key, const struct owner *owner,
+					   struct sock *sk, const struct tally_place *place,
+					   u16 port)
+{
 	key->start = owner->start;
 	key->cgroup = owner->cgroup;
 	key->pid = owner->pid;
 	key->uid = owner->uid;
-	key->netns = BPF_CORE_READ(net, ns.inum);
-	key->protocol = socket_is_subflow(sk) ? IPPROTO_MPTCP : BPF_CORE_READ(sk, sk_protocol);
+	key->netns = place->netns;
+	key->protocol = socket_is_subflow(sk) ? IPPROTO_MPTCP : place->protocol;
 	if (!port)
 		return;
 	key->class = port < 1024 ? TALLY_SYSTEM : port < 49152 ? TALLY_USER : TALLY_DYNAMIC;
-	socket_pool(sk, net, &low, &high, &flags);
-	if (low <= port && port <= high)
+	if (place->pool_low <= port && port <= place->pool_high)
 		key->class |= TALLY_IN_POOL;
-	if (port_reserved(net, port))
+	if (port_reserved(BPF_CORE_READ(sk, __sk_common.skc_net.net), port))
 		key->class |= TALLY_RESERVED;
 }
 
@@ -60,15 +67,10 @@ static __always_inline void tally_place_fill(struct tally_place *place, const st
 					     struct sock *sk, u16 port)
 {
 	bool connects = call->trigger == WIRE_CONNECT || call->trigger == WIRE_SEND;
-	u32 flags = 0;
 
 	place->family = BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET6 ? 6 : 4;
-	place->netns = socket_netns(sk);
-	place->protocol = BPF_CORE_READ(sk, sk_protocol);
 	if (protocol_is_tcp(place->protocol))
 		place->protocol = IPPROTO_TCP;
-	socket_pool(sk, BPF_CORE_READ(sk, __sk_common.skc_net.net), &place->pool_low,
-		    &place->pool_high, &flags);
 	if (connects && socket_is_tcp(sk)) {
 		if (port) {
 			address_local(place->local, place->family, sk);
@@ -226,11 +228,11 @@ static __noinline int tally_release(struct sock *sk, bool lingers)
 }
 
 /* The socket itself goes. */
-static __always_inline void tally_forget(struct sock *sk)
+static __always_inline void tally_forget(struct sock *sk, bool lingers)
 {
 	u64 key = (u64)sk;
 
-	tally_release(sk, false);
+	tally_release(sk, lingers);
 	bpf_map_delete_elem(&tally_sockets, &key);
 }
 
@@ -286,11 +288,17 @@ static __noinline int tally_source(struct sock *sk, const struct call *call, int
 static __noinline int tally_note(struct sock *sk, struct tally_socket *socket)
 {
 	u64 key = (u64)sk;
+	long error;
 
-	/* The end of a socket that lived at this address before has passed no hook. */
-	tally_release(sk, false);
 	socket->claimed = bpf_ktime_get_ns();
-	if (bpf_map_update_elem(&tally_sockets, &key, socket, BPF_ANY))
+	error = bpf_map_update_elem(&tally_sockets, &key, socket, BPF_NOEXIST);
+	if (error == -EEXIST) {
+		/* An earlier claim of it, given back, or of a socket that lived at this
+		 * address before, and whose end has passed no hook. */
+		tally_release(sk, false);
+		error = bpf_map_update_elem(&tally_sockets, &key, socket, BPF_ANY);
+	}
+	if (error)
 		COUNT(untracked);
 	return 0;
 }
@@ -311,7 +319,8 @@ static __noinline int tally_call(const struct call *call, const struct owner *ow
 		asked = call->other_port;
 	socket.key.trigger = task ? call->trigger : WIRE_SUBFLOW;
 	socket.key.origin = origin;
-	tally_key_fill(&socket.key, owner, sk, asked);
+	tally_place_begin(&socket.place, sk);
+	tally_key_fill(&socket.key, owner, sk, &socket.place, asked);
 	if (claimed) {
 		row = tally_row(&socket.key, owner, task);
 		if (!row) {
@@ -352,6 +361,7 @@ static __noinline int tally_outcome(const struct lease *lease, struct sock *sk, 
 {
 	u64 sk_key = (u64)sk;
 	struct tally_socket *socket = bpf_map_lookup_elem(&tally_sockets, &sk_key);
+	struct tally_place place = {};
 	struct tally_key key = {};
 	struct tally_counts *row;
 
@@ -364,7 +374,8 @@ static __noinline int tally_outcome(const struct lease *lease, struct sock *sk, 
 	} else {
 		key.trigger = lease->connect_trigger;
 		key.origin = WIRE_ORIGIN_NONE;
-		tally_key_fill(&key, &lease->connector, sk, lease->port);
+		tally_place_begin(&place, sk);
+		tally_key_fill(&key, &lease->connector, sk, &place, lease->port);
 		row = tally_row(&key, &lease->connector, NULL);
 		if (!row)
 			row = tally_rest(TALLY_REST_CLAIMS);

@@ -350,7 +350,7 @@ int sock_release(struct bpf_sock *ctx)
 	if (lease)
 		bpf_map_delete_elem(&sockets, &key);
 	if (config.tally)
-		tally_forget(sk);
+		tally_forget(sk, false);
 	if (socket_port(sk) && !config.tree)
 		COUNT(unseen);
 	return 1;

@@ -23,15 +23,15 @@ enum tally_class {
 
 /* Who claims what kind of port. */
 struct tally_key {
-	wire_u64 start;	 /* process: start time, CLOCK_BOOTTIME */
-	wire_u64 cgroup; /* id of its cgroup v2 at the call */
-	wire_u32 pid;	 /* thread group, initial pid namespace; 0: unknown */
-	wire_u32 uid;	 /* real uid, initial user namespace */
-	wire_u32 netns;	 /* inode number; of the socket */
-	wire_u16 protocol;
-	wire_u8 trigger; /* enum wire_trigger */
-	wire_u8 origin;	 /* enum wire_origin; NONE: a connect of a socket that was bound */
-	wire_u8 class;	 /* enum tally_class */
+	wire_u64 start;	   /* process: start time, CLOCK_BOOTTIME */
+	wire_u64 cgroup;   /* id of its cgroup v2 at the call */
+	wire_u32 pid;	   /* thread group, initial pid namespace; 0: unknown */
+	wire_u32 uid;	   /* real uid, initial user namespace */
+	wire_u32 netns;	   /* inode number; of the socket */
+	wire_u16 protocol; /* MPTCP also of its subflows */
+	wire_u8 trigger;   /* enum wire_trigger */
+	wire_u8 origin;	   /* enum wire_origin; NONE: a connect of a socket that was bound */
+	wire_u8 class;	   /* enum tally_class */
 	wire_u8 zero[7];
 };
 
@@ -61,7 +61,7 @@ struct tally_counts {
  * those for want of a port, no others. */
 struct tally_place {
 	wire_u32 netns;
-	wire_u16 protocol;
+	wire_u16 protocol;   /* whose ports they are: TCP also of MPTCP */
 	wire_u16 other_port; /* 0: none */
 	wire_u16 pool_low;   /* as in wire_event: the socket's own range counts */
 	wire_u16 pool_high;

@@ -220,7 +220,7 @@ def test_eviction():
 
     while process.poll() is None:
         take()
-    for _ in range(3):
+    for _ in range(4):
         reading = take()
     told = told_by(process, reader)
     own = [count for key, count in [*gone.items(), *rows.items()] if key[2] == PROCESSES_UID]

@@ -84,6 +84,15 @@ static struct tally_reading *view_at(struct view *view, uint32_t pid, uint64_t t
 	return &view->reading;
 }
 
+/* The names alone. */
+static struct tally_reading *view_without_rows(struct view *view, uint32_t pid, uint64_t time)
+{
+	struct tally_reading *reading = view_at(view, pid, time, &(struct tally_counts){0});
+
+	reading->row_count = reading->place_count = reading->error_count = 0;
+	return reading;
+}
+
 static void assert_removed(unsigned int claims, unsigned int places, unsigned int errors,
 			   unsigned int names)
 {
@@ -106,7 +115,24 @@ static void ended_process_goes_at_its_second_reading(void **state)
 	tally_ends_find(ends, view_at(&view, ENDED, 2 * SECOND, &even));
 	assert_true(view.row.last && view.error.last);
 	assert_false(view.place.last);
+	assert_removed(1, 0, 1, 0);
+	tally_ends_find(ends, view_without_rows(&view, ENDED, 3 * SECOND));
 	assert_removed(1, 0, 1, 1);
+	tally_ends_free(ends);
+}
+
+/* It claimed something and ended while the names were read, behind the rows. */
+static void name_waits_for_its_row(void **state)
+{
+	struct tally_ends *ends = ends_new(100, true);
+	const struct tally_counts even = {.claims = 3, .closed = 3};
+	struct view view;
+
+	(void)state;
+	tally_ends_find(ends, view_without_rows(&view, ENDED, 1 * SECOND));
+	assert_removed(0, 0, 0, 0);
+	tally_ends_find(ends, view_at(&view, ENDED, 2 * SECOND, &even));
+	assert_removed(0, 0, 0, 0);
 	tally_ends_free(ends);
 }
 
@@ -259,6 +285,8 @@ static void names_and_errors_follow_their_rows(void **state)
 	view_at(&view, ENDED, 4 * SECOND, &counts)->row_count = 0;
 	tally_ends_find(ends, &view.reading);
 	assert_true(view.error.last);
+	assert_removed(0, 0, 1, 0);
+	tally_ends_find(ends, view_without_rows(&view, ENDED, 5 * SECOND));
 	assert_removed(0, 0, 1, 1);
 	tally_ends_free(ends);
 }
@@ -274,10 +302,7 @@ static void path_goes_when_paths_are_short(void **state)
 		tally_ends_find(ends, view_at(&view, ALIVE, i * SECOND, &open));
 	assert_int_equal(removed[TALLY_MAP_CGROUPS], 0); /* a row has it */
 	for (uint64_t i = 71; i <= 133; i++) {
-		struct tally_reading *reading = view_at(&view, ALIVE, i * SECOND, &open);
-
-		reading->row_count = reading->error_count = 0;
-		tally_ends_find(ends, reading);
+		tally_ends_find(ends, view_without_rows(&view, ALIVE, i * SECOND));
 		assert_int_equal(removed[TALLY_MAP_CGROUPS], i == 133);
 	}
 	tally_ends_free(ends);
@@ -302,6 +327,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ended_process_goes_at_its_second_reading),
+		cmocka_unit_test(name_waits_for_its_row),
 		cmocka_unit_test(living_process_stays),
 		cmocka_unit_test(what_is_open_stays),
 		cmocka_unit_test(change_begins_anew),

@@ -234,23 +234,27 @@ static void key_name(const struct tally_reading *reading, const struct tally_key
 static void names_end(struct tally_ends *ends, const struct tally_reading *reading,
 		      const struct named *named)
 {
-	bool is_short = map_is_short(ends, TALLY_MAP_CGROUPS, reading->cgroup_count);
+	bool names_short = map_is_short(ends, TALLY_MAP_NAMES, reading->process_count);
+	bool paths_short = map_is_short(ends, TALLY_MAP_CGROUPS, reading->cgroup_count);
 	const struct tally_counts none = {0};
 
 	for (size_t i = 0; i < reading->process_count; i++) {
 		const struct tally_process_row *row = &reading->processes[i];
 		const struct tally_process key = {.start = row->start, .pid = row->pid};
+		bool ended = !named->processes[i] && process_ended(ends, row->pid);
+		uint64_t quiet;
 
-		if (!named->processes[i] &&
-		    (process_ended(ends, row->pid) ||
-		     (!ends->world.sees_processes &&
-		      map_is_short(ends, TALLY_MAP_NAMES, reading->process_count))))
+		if (named->processes[i] || (!ended && (ends->world.sees_processes || !names_short)))
+			continue;
+		/* The row may have come after the rows were read, and its end, too. */
+		quiet = quiet_for(ends, TALLY_MAP_NAMES, &key, sizeof(key), &none, reading->time);
+		if (quiet && (ended || quiet > TALLY_QUIET_NS))
 			map_remove(ends, TALLY_MAP_NAMES, &key);
 	}
 	for (size_t i = 0; i < reading->cgroup_count; i++) {
 		const uint64_t *id = &reading->cgroups[i].id;
 
-		if (!named->cgroups[i] && is_short &&
+		if (!named->cgroups[i] && paths_short &&
 		    quiet_for(ends, TALLY_MAP_CGROUPS, id, sizeof(*id), &none, reading->time) >
 			    TALLY_QUIET_NS)
 			map_remove(ends, TALLY_MAP_CGROUPS, id);

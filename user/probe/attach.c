@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <linux/bpf.h>
 #include <linux/perf_event.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -449,6 +450,8 @@ static struct probe *tier_open(enum wire_tier tier, const struct probe_options *
 		error = tier_attach(probe, &places, options->filter, failure);
 	}
 	places_close(&places);
+	/* The kernel's BTF took megabytes, which the C library would keep. */
+	malloc_trim(0);
 	if (error || memory_map(probe, failure)) {
 		probe_close(probe);
 		return NULL;
