@@ -93,8 +93,8 @@ static void test_commands(void **state)
 static void test_unknown(void **state)
 {
 	static const char list[] =
-		"is no command; expected one of: trace, who, record, history, report, explain, replay, "
-		"doctor, help\n";
+		"is no command; expected one of: trace, who, rate, pool, record, history, report, "
+		"explain, replay, doctor, help\n";
 	char err[256];
 
 	(void)state;
