@@ -214,7 +214,7 @@ fi
 
 # chromium_run ARGUMENT...: leaves out and err
 chromium_run() {
-	timeout 120 chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --no-first-run \
+	timeout 120 chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --no-first-run --disable-dev-shm-usage \
 		--disable-background-networking --disable-component-update --disable-sync \
 		--user-data-dir="$room/chromium" --enable-logging=stderr --v=0 "$@" >"$room/out" \
 		2>"$room/err" </dev/null

@@ -15,7 +15,7 @@ import threading
 import zlib
 
 VIEWS = {
-    "light": (1280, 1600, "1"), "dark": (1280, 1600, "0"), "narrow": (400, 1600, "1"), "narrow, dark": (400, 1600, "0"),
+    "light": (1280, 1600, "1"), "dark": (1280, 1600, "0"), "narrow": (400, 1600, "1"),
 }
 PAPER = {"1": (255, 255, 255), "0": (15, 20, 25)}
 
@@ -76,7 +76,7 @@ def unfilter(kind, row, above, step):
 def chromium(folder, *arguments):
     done = subprocess.run(
         ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
-         "--disable-background-networking", f"--user-data-dir={folder}/chromium", *arguments],
+         "--disable-background-networking", "--disable-dev-shm-usage", f"--user-data-dir={folder}/chromium", *arguments],
         capture_output=True, timeout=120, check=False)
     if done.returncode:
         raise SystemExit(f"chromium: {done.stderr[-300:]!r}")
@@ -98,23 +98,31 @@ def view(url, folder, name):
     print(f"{name}: there is something to see")
 
 
-WIDTHS = """<!DOCTYPE html><body><iframe src="%s" width="%d" height="900"></iframe><script>
+WIDTHS = (360, 800, 1400)
+FRAMES = """<!DOCTYPE html><body>%s<script>
 onload = function () {
-  var page = document.querySelector("iframe").contentDocument.documentElement;
-  document.body.textContent = "width " + page.scrollWidth + " of " + page.clientWidth;
+  var told = Array.from(document.querySelectorAll("iframe"), function (frame) {
+    var page = frame.contentDocument.documentElement;
+    return page.scrollWidth + "/" + page.clientWidth;
+  });
+  document.body.textContent = "widths " + told.join(" ");
 };
 </script></body>"""
 
 
-def widths(folder, file, width):
+def widths(folder, file):
     """Wide things scroll by themselves: the page is never wider than its window."""
-    with open(os.path.join(folder, "frame.html"), "w", encoding="utf-8") as frame:
-        frame.write(WIDTHS % (os.path.basename(file), width))
-    shown = chromium(folder, "--allow-file-access-from-files", "--dump-dom", f"file://{folder}/frame.html")
-    _, has, _, room = shown[shown.index("width "):].split("<")[0].split()
-    if int(has) > int(room):
-        raise SystemExit(f"{width} pixels: the page needs {has} of {room}")
-    print(f"{width} pixels: nothing sticks out")
+    name = os.path.basename(file)
+    with open(os.path.join(folder, "frames.html"), "w", encoding="utf-8") as frames:
+        frames.write(FRAMES % "".join(f'<iframe src="{name}" width="{width}" height="900"></iframe>'
+                                      for width in WIDTHS))
+    shown = chromium(folder, "--allow-file-access-from-files", "--dump-dom", f"file://{folder}/frames.html")
+    told = shown[shown.index("widths "):].split("<")[0].split()[1:]
+    for width, pair in zip(WIDTHS, told, strict=True):
+        has, room = map(int, pair.split("/"))
+        if has > room or room < width - 40:
+            raise SystemExit(f"{width} pixels: the page needs {has} of {room}")
+        print(f"{width} pixels: nothing sticks out")
 
 
 def main(file, folder):
@@ -129,8 +137,7 @@ def main(file, folder):
     if asked - {"/favicon.ico"} != {"/" + os.path.basename(file)}:
         raise SystemExit(f"asked for {asked}")
     print("nothing but the page is asked for")
-    for width in (360, 800, 1400):
-        widths(folder, file, width)
+    widths(folder, file)
 
 
 if __name__ == "__main__":

@@ -20,8 +20,6 @@
 #define command_doctor stand_in_doctor
 #define command_record stand_in_record
 #define command_history stand_in_history
-#define command_rate stand_in_rate
-#define command_pool stand_in_pool
 #define command_report stand_in_report
 #define command_list stand_in_list
 int portsnoop_main(int argc, char **argv);
@@ -55,8 +53,6 @@ STAND_IN(replay);
 STAND_IN(doctor);
 STAND_IN(record);
 STAND_IN(history);
-STAND_IN(rate);
-STAND_IN(pool);
 STAND_IN(report);
 
 static int main_run(void *context)
@@ -98,8 +94,7 @@ static void test_unknown(void **state)
 {
 	static const char list[] =
 		"is no command; expected one of: trace, who, rate, pool, record, history, report, "
-		"explain, replay, "
-		"doctor, help\n";
+		"explain, replay, doctor, help\n";
 	char err[256];
 
 	(void)state;

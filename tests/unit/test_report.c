@@ -158,6 +158,8 @@ static void test_lingering(void **state)
 	lease(NOON + 20 * S, -1, 40002); /* now, and not known since when */
 	row.lingered = STORE_UNKNOWN;
 	take(&row);
+	assert_int_equal(report.buckets[0].held, 1);
+	assert_int_equal(report.buckets[0].lingering, 1);
 	take(lease(NOON + 30 * S, 0, 40001)); /* the same port, to somebody else perhaps */
 	end();
 	assert_int_equal(report.totals.peak, 4);

@@ -149,7 +149,7 @@ static void linger(struct report *report, struct end *end)
 		pool_at(report, end->pool)->lingering++;
 }
 
-int report_advance(struct report *report, int64_t time)
+void report_advance(struct report *report, int64_t time)
 {
 	struct ends *ends = report->ends;
 
@@ -165,7 +165,6 @@ int report_advance(struct report *report, int64_t time)
 			ends_drop(ends);
 		}
 	}
-	return 0;
 }
 
 /* `until` if it was never in TIME_WAIT. */
@@ -212,14 +211,19 @@ int report_hold(struct report *report, const struct history_row *row,
 	const int64_t until = row->until > row->time ? row->until : row->time + 1;
 	const int64_t lingering = lingering_since(report, row, until);
 	struct end end = {
-		.time = lingering > since ? lingering : since,
+		.time = lingering > since ? lingering : until,
 		.until = until,
+		.lingering = lingering <= since,
 		.port = row->port,
 		.pool = pool ? pool->base.index : NONE,
 	};
 	int error = 0;
 
 	time_add(report, row, since, lingering, until);
+	bucket_enter(report, since);
+	report->lingering += end.lingering;
+	if (pool)
+		pool->lingering += end.lingering;
 	held_rise(report, since);
 	for (int i = 0; i < REPORT_RANKS; i++) {
 		end.who[i] = who[i] ? who[i]->base.index : NONE;
@@ -228,16 +232,16 @@ int report_hold(struct report *report, const struct history_row *row,
 	}
 	if (pool)
 		pool_rise(report, pool, row->port, since);
-	if (error || lingering == INT64_MAX)
+	if (error || end.time == INT64_MAX)
 		return error;
 	return ends_add(report->ends, &end);
 }
 
-int report_hold_finish(struct report *report)
+void report_hold_finish(struct report *report)
 {
 	const unsigned int last = report->timeline.count - 1;
-	int error = report_advance(report, report->until);
 
+	report_advance(report, report->until);
 	bucket_enter(report, report->until);
 	report->totals.end = report->held;
 	for (uint32_t i = 1; i < report->pools.count; i++)
@@ -248,5 +252,4 @@ int report_hold_finish(struct report *report)
 		if (path->series)
 			series_set(path->series, last, path->held);
 	}
-	return error;
 }

@@ -18,9 +18,9 @@ int report_pool_find(struct report *report, const struct history_row *row,
 int report_hold(struct report *report, const struct history_row *row,
 		struct report_who *const who[REPORT_RANKS], struct report_pool *pool);
 /* What ends up to and with `time`. */
-int report_advance(struct report *report, int64_t time);
+void report_advance(struct report *report, int64_t time);
 /* What is held goes on to the end of the period. */
-int report_hold_finish(struct report *report);
+void report_hold_finish(struct report *report);
 
 /* failure.c */
 int report_failure_add(struct report *report, struct keyed *groups, const struct history_row *row);

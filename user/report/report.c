@@ -279,8 +279,8 @@ static int lease_row(struct report *report, const struct history_row *row)
 		error = report_pool_find(report, row, &pool);
 	if (error)
 		return error;
-	error = report_advance(report, since);
-	if (!error && row->trigger.data && row->time >= report->since)
+	report_advance(report, since);
+	if (row->trigger.data && row->time >= report->since)
 		error = claim_add(report, row, who);
 	if (row->trigger.data)
 		totals->before += row->time < report->since;
@@ -409,8 +409,7 @@ static int listener_compare(const void *one, const void *two)
 
 int report_finish(struct report *report)
 {
-	int error = report_hold_finish(report);
-
+	report_hold_finish(report);
 	for (int i = 0; i < REPORT_PATHS; i++)
 		keyed_sort(&report->ranks[i], who_compare);
 	keyed_sort(&report->ranks[REPORT_PATHS], path_compare);
@@ -418,7 +417,5 @@ int report_finish(struct report *report)
 	keyed_sort(&report->failures, failure_compare);
 	keyed_sort(&report->refusals, failure_compare);
 	keyed_sort(&report->listeners, listener_compare);
-	if (report->totals.longest.name.failed)
-		return -ENOMEM;
-	return error;
+	return report->totals.longest.name.failed ? -ENOMEM : 0;
 }
