@@ -21,6 +21,8 @@
 #define command_record stand_in_record
 #define command_history stand_in_history
 #define command_report stand_in_report
+#define command_rate stand_in_rate
+#define command_pool stand_in_pool
 #define command_list stand_in_list
 int portsnoop_main(int argc, char **argv);
 #include "command/list.c"
@@ -54,6 +56,8 @@ STAND_IN(doctor);
 STAND_IN(record);
 STAND_IN(history);
 STAND_IN(report);
+STAND_IN(rate);
+STAND_IN(pool);
 
 static int main_run(void *context)
 {
