@@ -88,7 +88,7 @@ static __noinline u64 lease_open(struct sock *sk, const struct opening *opening,
 	struct lease *known = bpf_map_lookup_elem(&sockets, &key);
 	struct lease lease = {};
 	bool connecting = opening->flags & WIRE_IN_PROGRESS;
-	long error;
+	int error;
 
 	if (known && !(opening->flags & WIRE_CLAIMED)) {
 		known->connecting = connecting;

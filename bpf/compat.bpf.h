@@ -3,6 +3,12 @@
 #ifndef PORTSNOOP_COMPAT_BPF_H
 #define PORTSNOOP_COMPAT_BPF_H
 
+/*
+ * Of what a map's helper returns, only an int counts. Before 6.4 the verifier may put the
+ * map's own function in its place, which returns one and leaves the upper half of the
+ * register as it comes: a long with -EEXIST in it is not equal to -EEXIST then.
+ */
+
 /* 6.8 packed the range of ports into one word, so that it is read at once. */
 static __always_inline void compat_port_range(struct net *net, u16 *low, u16 *high)
 {

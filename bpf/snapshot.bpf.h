@@ -32,7 +32,7 @@ static __always_inline void owner_leader(struct owner *owner, struct task_struct
 static __always_inline bool seed_note(struct sock *sk, const struct lease *lease)
 {
 	u64 key = (u64)sk;
-	long error = bpf_map_update_elem(&sockets, &key, lease, BPF_NOEXIST);
+	int error = bpf_map_update_elem(&sockets, &key, lease, BPF_NOEXIST);
 
 	if (error) {
 		if (error != -EEXIST)

@@ -99,7 +99,7 @@ static __always_inline void tally_place_fill(struct tally_place *place, const st
 static __always_inline void tally_path_note(u64 id, struct task_struct *task)
 {
 	struct tally_path *path;
-	long error = bpf_map_update_elem(&tally_cgroups, &id, &tally_blank.path, BPF_NOEXIST);
+	int error = bpf_map_update_elem(&tally_cgroups, &id, &tally_blank.path, BPF_NOEXIST);
 
 	if (error) {
 		if (error != -EEXIST)
@@ -119,7 +119,7 @@ static __noinline int tally_introduce(const struct owner *owner, struct task_str
 {
 	struct tally_process process = {.start = owner->start, .pid = owner->pid};
 	u64 id = owner->cgroup;
-	long error = bpf_map_update_elem(&tally_names, &process, owner->comm, BPF_NOEXIST);
+	int error = bpf_map_update_elem(&tally_names, &process, owner->comm, BPF_NOEXIST);
 
 	if (error && error != -EEXIST)
 		TALLY_ADD(tally_rest(TALLY_REST_NAMES), claims, 1);
@@ -288,7 +288,7 @@ static __noinline int tally_source(struct sock *sk, const struct call *call, int
 static __noinline int tally_note(struct sock *sk, struct tally_socket *socket)
 {
 	u64 key = (u64)sk;
-	long error;
+	int error;
 
 	socket->claimed = bpf_ktime_get_ns();
 	error = bpf_map_update_elem(&tally_sockets, &key, socket, BPF_NOEXIST);

@@ -182,6 +182,8 @@ def tally_judge(cell, reports, results):
         state, reason = tally_compare.verdict(report, reading, set(begin["not_covered"]))
         results.add(cell, state, f"tally: {report.situation}", reason)
     problems = tally_compare.sums_check(reading)
+    if any(any(rest.values()) for rest in reading["rest"]):
+        problems.append(f"found no room: {reading['rest']}")
     results.add(cell, "not ok" if problems else "ok", "tally: sums", "; ".join(problems) or None)
 
 
