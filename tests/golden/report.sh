@@ -198,6 +198,7 @@ refused() {
 refused 'a moment' --since teatime
 refused 'the future' --until 2099-01-01
 refused 'backwards' --since @200 --until @100
+refused 'a format' --db "$room/history.db" -o json
 refused 'a word' --db "$room/history.db" page.html
 refused 'no database' --db "$room/absent.db"
 refused 'a folder' --db "$room/history.db" -o "$room/absent/page.html"

@@ -89,14 +89,31 @@ static struct entry *entry_open(struct model *model, const struct wire_event *e)
 	return entry;
 }
 
+static void model_reuse(struct model *model, const struct wire_event *e)
+{
+	for (unsigned int i = model->count; i-- > 0;) {
+		const struct entry *entry = &model->entries[i];
+		const struct lease *lease = &entry->lease;
+
+		if (lease->state == LEASE_TIME_WAIT && entry->ends == lease->expires &&
+		    lease->netns == e->netns && lease->protocol == e->protocol &&
+		    lease->local_port == e->local_port && lease->other_port == e->other_port &&
+		    !memcmp(lease->local, e->local, 16) && !memcmp(lease->other, e->other, 16))
+			entry_delete(model, i);
+	}
+}
+
 static void model_call(struct model *model, const struct wire_event *e)
 {
-	struct entry *entry = entry_live(model, e->socket);
+	struct entry *entry;
 	bool connects = !e->error && (e->trigger == WIRE_CONNECT || e->trigger == WIRE_SUBFLOW ||
 				      (e->trigger == WIRE_SEND && e->flags & WIRE_IN_PROGRESS));
 
 	if (!e->local_port)
 		return;
+	if (!e->error && e->trigger == WIRE_CONNECT)
+		model_reuse(model, e);
+	entry = entry_live(model, e->socket);
 	if (e->flags & WIRE_CLAIMED) {
 		entry = entry_open(model, e);
 		entry->lease.claimed = e->header.time;

@@ -334,6 +334,21 @@ static void test_estimated_time_wait_ends_by_itself(void **state)
 	assert_int_equal(blockers.total, 0);
 }
 
+static void test_reuse_ends_an_estimated_time_wait(void **state)
+{
+	struct room *room = *state;
+
+	take(room, connect_event(7, 40000, PEER, 443));
+	take(room, release_event(7, 40000, WIRE_TIME_WAIT | WIRE_ESTIMATED));
+	take(room, connect_event(8, 40000, PEER, 80)); /* shares the port */
+	assert_leases(room, 2);
+	take(room, connect_event(9, 40000, PEER, 443)); /* has it anew */
+	assert_leases(room, 2);
+	take(room, release_event(9, 40000, WIRE_TIME_WAIT)); /* the end of it will be seen */
+	take(room, connect_event(10, 40000, PEER, 443));
+	assert_leases(room, 3);
+}
+
 static void test_time_wait_whose_end_was_lost(void **state)
 {
 	struct room *room = *state;
@@ -555,6 +570,7 @@ int main(void)
 		TEST(test_socket_claims_beside_its_time_wait),
 		TEST(test_time_waits_of_one_socket),
 		TEST(test_estimated_time_wait_ends_by_itself),
+		TEST(test_reuse_ends_an_estimated_time_wait),
 		TEST(test_time_wait_whose_end_was_lost),
 		TEST(test_end_of_time_wait_whose_beginning_was_lost),
 		TEST(test_socket_is_its_number),

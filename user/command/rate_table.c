@@ -53,7 +53,7 @@ static const char *const headings[RATE_BYS] = {
 	[RATE_CONTAINER] = "CONTAINER",
 	[RATE_USER] = "USER",
 	[RATE_DESTINATION] = "DESTINATION",
-	[RATE_PORT_CLASS] = "PORT CLASS",
+	[RATE_PORT_CLASS] = "PORT-CLASS",
 	[RATE_NETNS] = "NETNS",
 };
 

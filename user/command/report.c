@@ -21,6 +21,20 @@ struct report_options {
 	struct history_moment since, until;
 };
 
+/* Elsewhere -o takes a format: `report -o json` would write a page of that name. */
+static int report_set_output(const char *text, void *value, const char **expected)
+{
+	static const char *const formats[] = {"html", "json", "csv", "table", "text"};
+
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+		if (!strcmp(text, formats[i])) {
+			*expected = "a file, like report.html or ./json: a report is always HTML";
+			return -EINVAL;
+		}
+	}
+	return option_string(text, value, expected);
+}
+
 static const struct option_entry report_options[] = {
 	OPTION("since", 'S', "TIME",
 	       "where the period begins; the default is 24 hours before its end",
@@ -30,7 +44,7 @@ static const struct option_entry report_options[] = {
 	OPTION("output", 'o', "FILE",
 	       "write the page there, whole or not at all; - is standard output, the default unless "
 	       "that is a terminal",
-	       option_string, struct report_options, output),
+	       report_set_output, struct report_options, output),
 	OPTION("db", 0, "FILE", "the database; the default is " STORE_PATH, option_string,
 	       struct report_options, db),
 	{0},

@@ -265,6 +265,26 @@ static int ledger_discover(struct ledger *ledger, const struct wire_event *recor
 	return lease_open(ledger, &lease, ending);
 }
 
+/* A connection between the same two ends was in TIME_WAIT, and the kernel gave its port to
+ * this one (tcp_tw_reuse): where no hook sees the end of TIME_WAIT, that is how it is known. */
+static void reused_end(struct ledger *ledger, const struct wire_event *call)
+{
+	struct lease_slot *slot = lease_index_slot(&ledger->index, call->local_port);
+	struct lease_node *node, *next;
+
+	DL_FOREACH_SAFE2(slot ? slot->first : NULL, node, next, port_next)
+	{
+		const struct lease *lease = &node->lease;
+
+		if (lease->state == LEASE_TIME_WAIT && node->end == lease->expires &&
+		    lease->netns == call->netns && lease->protocol == call->protocol &&
+		    lease->other_port == call->other_port &&
+		    !memcmp(lease->local, call->local, sizeof(lease->local)) &&
+		    !memcmp(lease->other, call->other, sizeof(lease->other)))
+			lease_remove(ledger, node, LEASE_EXPIRED, call->header.time);
+	}
+}
+
 static int call_record(struct ledger *ledger, const struct wire_event *call,
 		       const struct ending *ending)
 {
@@ -273,6 +293,8 @@ static int call_record(struct ledger *ledger, const struct wire_event *call,
 
 	if (!call->local_port)
 		return 0;
+	if (call->trigger == WIRE_CONNECT && !call->error && call->flags & WIRE_HAS_OTHER)
+		reused_end(ledger, call);
 	if (call->flags & WIRE_CLAIMED)
 		return call_open(ledger, call, ending);
 	node = lease_index_live(&ledger->index, call->socket);

@@ -7,8 +7,8 @@
  * A lease is opened by a claim that succeeded, or by a seed. A release that goes into
  * TIME_WAIT moves it there; the release without TIME_WAIT, or the end of TIME_WAIT,
  * closes it. TIME_WAIT that was only inferred (WIRE_ESTIMATED) closes by itself
- * LEDGER_TIME_WAIT after it began; one that was seen, when its end was lost, LEDGER_LOST
- * after it. One socket can have several leases one after the other, and some in TIME_WAIT
+ * LEDGER_TIME_WAIT after it began, or when a connect() gets its port toward the same peer
+ * (tcp_tw_reuse); one that was seen, when its end was lost, LEDGER_LOST after it. One socket can have several leases one after the other, and some in TIME_WAIT
  * beside a new one.
  */
 #ifndef PORTSNOOP_LEDGER_H
