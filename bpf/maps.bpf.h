@@ -9,6 +9,9 @@ const volatile struct config config;
  * clears it and wakes the reader; all others submit in silence. */
 u32 reader_asleep;
 
+/* Set before the last reading of the tally: nothing is counted any more. */
+u32 tally_stopped;
+
 /* Size: the loader's choice. At 150,000 claims a second of 152 bytes each 8 MiB
  * hold a third of a second. */
 struct {

@@ -18,6 +18,13 @@
 			__sync_fetch_and_add(&own->member, number);                                \
 	})
 
+/* Hooks are detached one after the other: what some of them count meanwhile would stand
+ * without what the others would have. */
+static __always_inline bool tally_is_over(void)
+{
+	return *(volatile u32 *)&tally_stopped;
+}
+
 static __always_inline struct tally_counts *tally_rest(u32 which)
 {
 	return bpf_map_lookup_elem(&tally_overflow, &which);
@@ -218,7 +225,7 @@ static __noinline int tally_release(struct sock *sk, bool lingers)
 	struct tally_socket *socket = bpf_map_lookup_elem(&tally_sockets, &key);
 	u64 held;
 
-	if (!socket || !socket->claimed)
+	if (!socket || !socket->claimed || tally_is_over())
 		return 0;
 	held = bpf_ktime_get_ns() - socket->claimed;
 	socket->claimed = 0;
@@ -257,7 +264,8 @@ static __always_inline void tally_linger_end(void *bucket)
 	struct tally_socket *socket = bpf_map_lookup_elem(&tally_sockets, &key);
 
 	/* A bucket without a bind bucket has given the port back before. */
-	if (!socket || !BPF_CORE_READ((struct inet_timewait_sock *)bucket, tw_tb))
+	if (!socket || tally_is_over() ||
+	    !BPF_CORE_READ((struct inet_timewait_sock *)bucket, tw_tb))
 		return;
 	TALLY_ADD(tally_row_of(socket), time_waits_over, 1);
 	TALLY_ADD(tally_place_of(socket), time_waits_over, 1);
@@ -313,7 +321,7 @@ static __noinline int tally_call(const struct call *call, const struct owner *ow
 	struct tally_counts *row, *place = NULL;
 	bool claimed = call->flags & WIRE_CLAIMED;
 
-	if (!claimed && !call->error)
+	if ((!claimed && !call->error) || tally_is_over())
 		return 0;
 	if (!port && call->trigger == WIRE_BIND)
 		asked = call->other_port;
@@ -365,6 +373,8 @@ static __noinline int tally_outcome(const struct lease *lease, struct sock *sk, 
 	struct tally_key key = {};
 	struct tally_counts *row;
 
+	if (tally_is_over())
+		return 0;
 	/* The connect that made the claim. */
 	if (socket && !(socket->flags & TALLY_SOURCE) && lease->time &&
 	    lease->trigger == lease->connect_trigger) {

@@ -18,6 +18,7 @@ import situations
 import strace_oracle
 from behavior_tool import (HERE, PATIENCE, Claimer, Reader, Skip, Tool, at_end, await_exit, await_true,
                            check, end, equal, get, parse_events, room, run, suite_run, test)
+from rate_load import FIRST_USER
 from rate_screen import Screen, terminal, terminal_size
 from who_situation import free_port, netns_make
 
@@ -25,7 +26,7 @@ CGROUPS = "/sys/fs/cgroup/unified", "/sys/fs/cgroup"
 CONTAINER = "7" * 64
 USER = 54321  # nobody else's
 ALL = "1000000"  # --top: every row
-DIMENSIONS = "process", "unit", "container", "user", "destination", "port-class", "netns"
+DIMENSIONS = "process", "comm", "unit", "container", "user", "destination", "port-class", "netns"
 NUMBERS = ("claims", "kernel", "requested", "unsplit", "failures", "connect_failures", "released", "time_waits")
 
 
@@ -245,6 +246,48 @@ def check_destinations(record, load, exhausted, netns):
         equal(row["source"]["ip"], "127.0.0.1", f"source of {name}")
 
 
+@test("rate: processes of one name are one row, by comm")
+def by_comm():
+    (tool,) = rates("comm")
+    claimers = [Claimer() for _ in range(4)]
+    for count, claimer in enumerate(claimers, 1):
+        claimer.ask("rename", f"portsnoop-by-{min(count, 3)}")
+        claimer.ask("storm", "udp4", "127.0.0.1", 0, 10 ** (count - 1))
+    (record,) = totals([tool])
+    equal([row_of(record, "process.name", f"portsnoop-by-{number}")["since_start"]["kernel"] for number in (1, 2, 3)],
+          [1, 10, 1100], "claims by name")
+
+
+@test("rate: a row finds room in an empty tally although nothing else gets a CPU")
+def starved():
+    count = 12000
+    if subprocess.run(["chrt", "-f", "50", "true"], stderr=subprocess.DEVNULL, check=False).returncode:
+        raise Skip("no process can be of real-time priority here")
+    (tool,) = rates("user")
+    # The kernel's own workers, who would make memory ready, do not run in between.
+    subprocess.run(["chrt", "-f", "50", sys.executable, os.path.join(HERE, "rate_load.py"), "0", f"users:{count}"],
+                   input=b"go\n", stdout=subprocess.DEVNULL, timeout=PATIENCE, check=True)
+    (record,) = totals([tool])
+    mine = [row for row in record["portsnoop"]["rows"] if 0 <= int(row["user"]["id"]) - FIRST_USER < count]
+    equal(sum(row["since_start"]["kernel"] for row in mine), count, "claims of so many users")
+
+
+@test("rate: each failure has its errno, however busy it is at the end")
+def busy_end():
+    tools = rates("process")
+    loads = [Load("in_use_on:1") for _ in range(2 * os.cpu_count())]
+    for load in loads:
+        load.process.stdin.write(b"go\n")
+        load.process.stdin.flush()
+        load.reader.line("that a load goes on")
+    (record,) = totals(tools)
+    for load in loads:
+        load.process.kill()
+        row = row_of(record, "process.pid", load.pid)
+        check(row["since_start"]["failures"] > 0, "none failed:", row)
+        equal(errors_of(row), {"EADDRINUSE": row["since_start"]["failures"]}, "failures by errno")
+
+
 # ---- real programs, seen by strace as well ----
 
 NGINX = """daemon off; worker_processes 2; pid {room}/pid; error_log {room}/log;
@@ -372,7 +415,7 @@ def reader_gone():
 
 @test("rate: bad options, and what would be accepted")
 def bad_options():
-    for words, said in ((("--by", "port"), "expected process, unit, container"),
+    for words, said in ((("--by", "port"), "expected process, comm, unit, container"),
                         (("--interval", "1ms"), "expected a time from 50ms"),
                         (("--interval", "x"), "expected a duration"),
                         (("--top", "0"), "expected a whole number from 1"),

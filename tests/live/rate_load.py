@@ -18,6 +18,7 @@ from collections import Counter
 TCP, UDP = socket.SOCK_STREAM, socket.SOCK_DGRAM
 V4, V6 = socket.AF_INET, socket.AF_INET6
 NOT_OURS = "203.0.113.1", 5
+FIRST_USER = 1000000000  # nobody else's
 
 
 class Load:
@@ -99,6 +100,19 @@ class Load:
         taken = self.listen(address)
         for _ in range(count):
             self.bind(TCP, taken.getsockname())
+
+    def in_use_on(self, _count, address):
+        """Until it is killed; says a line when it begins."""
+        taken = self.listen(address)
+        print(flush=True)
+        while True:
+            self.bind(TCP, taken.getsockname())
+
+    def users(self, count, address):
+        """Each claims one."""
+        for uid in range(FIRST_USER, FIRST_USER + count):
+            os.setresuid(uid, -1, -1)
+            self.bind(UDP, (address, 0))
 
     def not_ours(self, count, _address):
         for _ in range(count):

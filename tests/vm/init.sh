@@ -80,7 +80,7 @@ job_tier() {
 	if first_line /tmp/trace $tracer; then
 		factory all >/tmp/report 2>/tmp/report.words
 		[ ! -x /bin/factory32 ] || factory32 all >/tmp/report32 2>>/tmp/report.words
-		[ ! -x /bin/tally.sh ] || tally.sh end "$1" >/tmp/tally.report 2>>/tmp/report.words
+		[ ! -x /bin/tally.sh ] || tally.sh note 2>>/tmp/report.words
 		[ ! -x /bin/ledger.sh ] || ledger.sh "$1" /tmp/trace >/tmp/ledger.report 2>>/tmp/report.words
 		# Not INT: what a shell starts in the background ignores that.
 		kill -TERM $tracer
@@ -89,6 +89,9 @@ job_tier() {
 		kill -KILL $tracer 2>/dev/null
 	fi
 	wait $tracer
+	# It awaits the end of a TIME_WAIT: a tracer would see those of the situations end, too,
+	# after a minute, and they are told to be there still.
+	[ ! -e /tmp/tally ] || tally.sh end "$1" >/tmp/tally.report 2>>/tmp/report.words
 	send_text "status.$1" $?
 	for script in record pool rate capability; do
 		[ ! -x /bin/$script.sh ] || $script.sh "$1" >/tmp/$script.report 2>>/tmp/report.words

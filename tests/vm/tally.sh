@@ -6,10 +6,11 @@
 # outside (tests/live/tally_compare.py).
 #
 # usage: tally.sh begin TIER    before the situations
-#        tally.sh end TIER      after them: leaves both lines of tests/live/tally_reader.c in
+#        tally.sh note          after them: leaves both lines of tests/live/tally_reader.c in
 #                               /tmp/tally
+#        tally.sh end TIER      at last
 #
-# The second prints `ok NAME` or `not ok NAME: REASON` for each test, and `end` as its last line.
+# The last prints `ok NAME` or `not ok NAME: REASON` for each test, and `end` as its last line.
 
 # shellcheck source=tests/vm/script.sh
 . /bin/script.sh
@@ -47,9 +48,12 @@ begin() {
 	await says $LINES not_covered
 }
 
-end() {
+note() {
 	reading
 	cp $LINES /tmp/tally
+}
+
+end() {
 	# With a namespace its TIME_WAITs end.
 	if [ "$1" != tracepoint ]; then
 		pid=$(unshare -n factory time-wait/tcp4 | sed -n '1s/.*"pid":\([0-9]*\),.*/\1/p')

@@ -170,6 +170,9 @@ static const struct page_section rate_sections[] = {
 	 "the height of the terminal are summed up in '(N more)', what found no room in the kernel's "
 	 "tally in '(no room)': the rows add up to the total, always. Ports claimed before the start "
 	 "are not counted."},
+	{"NAMES",
+	 "A process has the name that its thread had at its first claim; by comm all processes "
+	 "of a name are one row. Those whose name found no room are '(name not known)'."},
 	{"JSON",
 	 "One object an interval, event.dataset portsnoop.rate; the last one has \"final\": true. "
 	 "Each of portsnoop.rows, portsnoop.rest (all other rows), portsnoop.overflow (what found no "
@@ -187,6 +190,10 @@ static const struct page_section rate_sections[] = {
 	 "Who burns ephemeral ports, right now?\n"
 	 "\n"
 	 "  # portsnoop rate\n"
+	 "\n"
+	 "Programs that live shortly, like a loop of curl, as one row?\n"
+	 "\n"
+	 "  # portsnoop rate --by comm\n"
 	 "\n"
 	 "Toward which destinations, exactly, in one minute?\n"
 	 "\n"

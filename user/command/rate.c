@@ -62,7 +62,7 @@ static int rate_set_by(const char *argument, void *target, const char **expected
 		*(enum rate_by *)target = by;
 		return 0;
 	}
-	*expected = "process, unit, container, user, destination, port-class or netns";
+	*expected = "process, comm, unit, container, user, destination, port-class or netns";
 	return -EINVAL;
 }
 
@@ -91,10 +91,10 @@ static int rate_set_output(const char *argument, void *target, const char **expe
 
 static const struct option_entry rate_options[] = {
 	OPTION("by", 'b', "WHAT",
-	       "what a row is: process (the default), unit, container, user, destination, "
-	       "port-class or netns",
+	       "what a row is: process (the default), comm (all processes of a name), unit, "
+	       "container, user, destination, port-class or netns",
 	       rate_set_by, struct rate_options, by,
-	       .values = "process unit container user destination port-class netns"),
+	       .values = "process comm unit container user destination port-class netns"),
 	OPTION("interval", 'i', "TIME", "how often: 1s (the default), 10s, 5m", rate_set_interval,
 	       struct rate_options, interval),
 	OPTION("once", 0, NULL, "no intervals: the exact totals at the end", option_flag,
@@ -330,13 +330,14 @@ static int rate_start(struct run *run)
 	return 0;
 }
 
-/* The last interval. Read while all hooks are on: to detach them takes the kernel up to a
- * second, in which some count and some do not. An exit status. */
+/* The last interval. An exit status. */
 static int rate_end(struct run *run, int result)
 {
 	run->view.final = true;
-	if (!result)
+	if (!result) {
+		tally_stop(run->tally);
 		result = rate_count(run) ? LOOP_COUNT : rate_show(run);
+	}
 	if (result == -EPIPE)
 		return EXIT_SUCCESS;
 	if (result == -EINTR)

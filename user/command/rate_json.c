@@ -259,13 +259,14 @@ static void class_put(struct json *json, const struct rate_group *group)
 
 static void unknown_put(struct json *json, const struct rate_view *view, enum rate_kind kind)
 {
-	const char *key = rate_by_name(view->result.by);
+	const enum rate_by by = view->result.by;
 
-	member_string(json, key, NULL);
+	member_string(json, by == RATE_COMM ? "process" : rate_by_name(by), NULL);
 	member_string(json, "reason",
-		      kind == RATE_NONE			? "none"
-		      : view->result.by == RATE_PROCESS ? "no_process"
-							: "cgroup_unknown");
+		      kind == RATE_NONE	   ? "none"
+		      : by == RATE_PROCESS ? "no_process"
+		      : by == RATE_COMM	   ? "name_unknown"
+					   : "cgroup_unknown");
 }
 
 static void subject_put(struct json *json, const struct rate_view *view,
@@ -280,6 +281,11 @@ static void subject_put(struct json *json, const struct rate_view *view,
 	switch (view->result.by) {
 	case RATE_PROCESS:
 		process_put(json, view, group);
+		break;
+	case RATE_COMM:
+		member_object(json, "process");
+		member_string(json, "name", subject->name);
+		json_close(json, '}');
 		break;
 	case RATE_UNIT:
 		member_string(json, "unit", subject->name);

@@ -49,6 +49,7 @@ static const struct {
 
 static const char *const headings[RATE_BYS] = {
 	[RATE_PROCESS] = "PROCESS",
+	[RATE_COMM] = "PROCESS NAME",
 	[RATE_UNIT] = "UNIT",
 	[RATE_CONTAINER] = "CONTAINER",
 	[RATE_USER] = "USER",

@@ -105,6 +105,13 @@ static void process_name(struct buffer *out, const struct rate_group *group)
 			      group->subject.pid);
 }
 
+static void comm_name(struct buffer *out, const struct rate_subject *subject)
+{
+	buffer_text(out, subject->kind == RATE_UNKNOWN ? "(name not known)"
+			 : subject->kind == RATE_NONE  ? "(empty name)"
+						       : subject->name);
+}
+
 static void cgroup_name(struct buffer *out, const struct rate_group *group, const char *none,
 			bool container)
 {
@@ -200,6 +207,9 @@ void rate_name(struct buffer *out, const struct rate_view *view, const struct ra
 	switch (view->result.by) {
 	case RATE_PROCESS:
 		process_name(out, group);
+		return;
+	case RATE_COMM:
+		comm_name(out, &group->subject);
 		return;
 	case RATE_UNIT:
 		cgroup_name(out, group, "(in no unit)", false);

@@ -55,6 +55,7 @@ const char *rate_by_name(enum rate_by by)
 {
 	static const char *const names[RATE_BYS] = {
 		[RATE_PROCESS] = "process",
+		[RATE_COMM] = "comm",
 		[RATE_UNIT] = "unit",
 		[RATE_CONTAINER] = "container",
 		[RATE_USER] = "user",
@@ -139,6 +140,17 @@ static void subject_of_place(struct rate_subject *subject, const struct tally_pl
 	memcpy(subject->address, address, family == 4 ? 4 : sizeof(subject->address));
 }
 
+/* Not known: no process at all, or its name found no room. */
+static void subject_comm(struct rate_subject *subject, const char *comm)
+{
+	if (!comm)
+		subject->kind = RATE_UNKNOWN;
+	else if (!*comm)
+		subject->kind = RATE_NONE;
+	else
+		name_copy(subject, comm);
+}
+
 /* ---- groups ---- */
 
 static size_t subject_size(const struct rate_subject *subject)
@@ -212,7 +224,10 @@ static struct entry *entry_of_key(struct rate *rate, const struct tally_reading 
 
 	if (rate->by == RATE_UNIT || rate->by == RATE_CONTAINER)
 		return entry_of_cgroup(rate, reading, key->cgroup);
-	subject_of_key(&subject, rate->by, key);
+	if (rate->by == RATE_COMM)
+		subject_comm(&subject, tally_comm(reading, key->start, key->pid));
+	else
+		subject_of_key(&subject, rate->by, key);
 	entry = entry_get(rate, &subject);
 	if (!entry || rate->by != RATE_PROCESS)
 		return entry;

@@ -16,6 +16,7 @@
 /* By destination there is only what the kernel chose: see struct tally_place. */
 enum rate_by {
 	RATE_PROCESS,
+	RATE_COMM, /* of all processes that had this name at their first call */
 	RATE_UNIT,
 	RATE_CONTAINER,
 	RATE_USER,
@@ -48,7 +49,7 @@ struct rate_subject {
 	uint8_t kind;	 /* enum rate_kind */
 	uint8_t zero[7];
 	uint8_t address[16];
-	char name[128]; /* unit, or container id */
+	char name[128]; /* comm, unit, or container id */
 };
 
 /* In which the rows of a group differ, so that there is no one value to show. */

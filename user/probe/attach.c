@@ -37,6 +37,7 @@
 /* What lies in the object's .bss; see bpf/maps.bpf.h. */
 struct shared {
 	uint32_t reader_asleep;
+	uint32_t tally_stopped;
 };
 
 struct probe {
@@ -540,6 +541,11 @@ size_t probe_ring_bytes(const struct probe *probe)
 volatile uint32_t *probe_reader_asleep(const struct probe *probe)
 {
 	return &probe->shared->reader_asleep;
+}
+
+volatile uint32_t *probe_tally_stopped(const struct probe *probe)
+{
+	return &probe->shared->tally_stopped;
 }
 
 bool probe_fetch(const struct probe *probe)

@@ -56,6 +56,8 @@ size_t probe_ring_bytes(const struct probe *probe);
 const struct bpf_map *probe_map(const struct probe *probe, const char *name);
 /* Set by the reader before it sleeps, cleared by who wakes it. */
 volatile uint32_t *probe_reader_asleep(const struct probe *probe);
+/* Set by who wants the tally to count nothing more. */
+volatile uint32_t *probe_tally_stopped(const struct probe *probe);
 /* Whether sequence numbers can be had (5.12). */
 bool probe_fetch(const struct probe *probe);
 

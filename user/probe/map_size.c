@@ -27,10 +27,10 @@ static const struct size {
 	{"tree", USE_TREE, false, 0},
 	{"processes", USE_RECORDS, false, 0},
 	{"tally_sockets", USE_TALLY, true, CONFIG_SOCKETS / 4},
-	{"tally_claims", USE_TALLY, true, CONFIG_TALLY_ROWS / 4},
-	{"tally_places", USE_TALLY, true, CONFIG_TALLY_ROWS / 4},
-	{"tally_errors", USE_TALLY, true, CONFIG_TALLY_ERRORS / 4},
-	{"tally_names", USE_TALLY, true, CONFIG_TALLY_ROWS / 4},
+	{"tally_claims", USE_TALLY, false, 0},
+	{"tally_places", USE_TALLY, false, 0},
+	{"tally_errors", USE_TALLY, false, 0},
+	{"tally_names", USE_TALLY, false, 0},
 	{"tally_cgroups", USE_TALLY, true, CONFIG_TALLY_CGROUPS / 4},
 };
 
@@ -42,16 +42,16 @@ static bool kernel_has_map_allocator(const struct btf *kernel)
 }
 
 /*
- * A map that has a value a CPU: so many entries that it takes no more than this when it is
- * full. On up to 32 CPUs that is all of CONFIG_TALLY_ROWS; 4096 of them on 128. Where a
- * map takes its memory at once, 4096 and 1024.
+ * A map that has a value a CPU takes its memory at once: the kernel refills what it keeps
+ * for growing in a worker (mm/percpu.c, pcpu_balance_workfn()), and where that gets no CPU
+ * a row finds no room however empty the map is. So many entries that it takes no more than
+ * this: on up to 32 CPUs that is all of CONFIG_TALLY_ROWS; 4096 of them on 128.
  */
 #define PER_CPU_BYTES (32u << 20)
-#define PER_CPU_BYTES_PREALLOCATED (8u << 20)
 
-static void map_fit(struct bpf_map *map, uint32_t bytes, size_t cpus)
+static void map_fit(struct bpf_map *map, size_t cpus)
 {
-	uint32_t most = bytes / ((bpf_map__value_size(map) + 7) / 8 * 8 * cpus);
+	uint32_t most = PER_CPU_BYTES / ((bpf_map__value_size(map) + 7) / 8 * 8 * cpus);
 
 	if (bpf_map__max_entries(map) > most)
 		bpf_map__set_max_entries(map, most ? most : 1);
@@ -93,8 +93,7 @@ void maps_size(struct bpf_object *object, const struct map_need *need)
 		else if (size->may_grow)
 			bpf_map__set_max_entries(map, size->preallocated);
 		if (bpf_map__type(map) == BPF_MAP_TYPE_PERCPU_HASH)
-			map_fit(map, grows ? PER_CPU_BYTES : PER_CPU_BYTES_PREALLOCATED,
-				need->cpus);
+			map_fit(map, need->cpus);
 		if (!map_used(size->use, need))
 			bpf_map__set_max_entries(map, 1);
 	}

@@ -4,10 +4,12 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <linux/membarrier.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/cleanup.h"
@@ -123,9 +125,19 @@ void tally_close(struct tally *tally)
 	free(tally);
 }
 
+/* A grace period of RCU: every run of a program that has begun has ended. False: this kernel
+ * has none to offer, because it has CPUs without a tick. */
+static bool runs_await(void)
+{
+	return !syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+}
+
 void tally_stop(struct tally *tally)
 {
-	probe_detach(tally->probe);
+	*probe_tally_stopped(tally->probe) = 1;
+	/* To detach waits for the same, only longer. */
+	if (!runs_await())
+		probe_detach(tally->probe);
 }
 
 enum wire_tier tally_tier(const struct tally *tally)
@@ -355,7 +367,9 @@ static int maps_read(struct tally *tally, struct tally_reading *reading)
 		error = map_read(tally, TALLY_MAP_ERRORS, reading, error_add);
 	if (!error)
 		error = rest_read(tally, reading);
-	/* Behind the rows: each of them finds its name. */
+	/* Behind the rows, and when those who made them have ended: each of them finds its
+	 * name and its path whole, now and not in a later reading. */
+	runs_await();
 	if (!error)
 		error = map_read(tally, TALLY_MAP_NAMES, reading, process_add);
 	if (!error)

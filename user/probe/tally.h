@@ -19,7 +19,7 @@ uint64_t tally_coverage(const struct tally *tally);
 /* 0 or negative errno. The reading is the caller's to free. Needs what opening needed. */
 int tally_read(struct tally *tally, struct tally_reading *reading);
 
-/* Counting stops; what is counted can be read still. */
+/* Counting stops, in all hooks at once; what is counted can be read still, and agrees. */
 void tally_stop(struct tally *tally);
 
 #endif
