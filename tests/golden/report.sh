@@ -173,6 +173,27 @@ elif [ "$(cat "$room/folder/page.html")" = old ] && grep -q page.html "$room/err
 else
 	fail 'whole or not at all' "$(ls -l "$room/folder")"
 fi
+(ulimit -f 80 && "$PORTSNOOP" report --db "$room/proxy1.db" --since @$one --until @$((one + 7200)) \
+	-o "$room/folder/page.html" || exit 1) >"$room/out" 2>&1
+if [ "$(cat "$room/folder/page.html")" = old ] && [ "$(find "$room/folder" | wc -l)" -eq 3 ]; then
+	pass 'a signal leaves no temporary file'
+else
+	fail 'a signal leaves no temporary file' "$(ls -l "$room/folder")"
+fi
+# By somebody who may do all with the folder, but not write to the file.
+chmod 777 "$room/folder"
+chmod 711 "$room"
+chmod 644 "$room/folder/page.html" "$room/proxy1.db"*
+nobody=
+[ "$(id -u)" -ne 0 ] || nobody='setpriv --reuid=65534 --regid=65534 --clear-groups'
+[ -n "$nobody" ] || chmod 444 "$room/folder/page.html"
+$nobody "$PORTSNOOP" report --db "$room/proxy1.db" --since @$one --until @$((one + 7200)) \
+	-o "$room/folder/link.html" >"$room/out" 2>"$room/err"
+if [ "$(cat "$room/folder/page.html")" = old ] && grep -q 'link.html: Permission denied' "$room/err"; then
+	pass 'a file that is not to be written stays'
+else
+	fail 'a file that is not to be written stays' "$(cat "$room/err")"
+fi
 run --db "$room/history.db" --since @$((nine - 90000)) --until @$((nine - 80000)) -o "$room/empty.html"
 if [ "$status" -eq 1 ] && grep -q 'nothing was recorded' "$room/err"; then
 	pass 'nothing was recorded'

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -97,10 +99,9 @@ static mode_t mode_default(void)
 	return 0666 & ~mask;
 }
 
-static int temporary_write(const char *temporary, int fd, const char *path, struct buffer *page)
+static int temporary_fill(const char *temporary, int fd, const char *path, mode_t mode,
+			  struct buffer *page)
 {
-	struct stat status;
-	const mode_t mode = stat(path, &status) ? mode_default() : status.st_mode & 0777;
 	int error = descriptor_write(fd, page);
 
 	if (!error && (fchmod(fd, mode) || fsync(fd)))
@@ -112,27 +113,46 @@ static int temporary_write(const char *temporary, int fd, const char *path, stru
 	return error;
 }
 
-/* Beside the file, so that its name changes hands at once. Where a link leads is what is
- * meant; what is no file (/dev/null, a pipe) cannot be replaced. */
-static int file_write(const char *path, struct buffer *page)
+/* Beside the file, so that its name changes hands at once. A signal, also for a file that
+ * gets too large (ulimit -f), waits until there is no temporary one any more. */
+static int file_replace(const char *path, mode_t mode, struct buffer *page)
 {
-	CLEANUP_FREE char *real = realpath(path, NULL);
 	CLEANUP_FREE char *temporary = NULL;
 	CLEANUP_FD int fd = -1;
-	struct stat status;
+	sigset_t all, before;
+	int error;
 
-	if (real)
-		path = real;
-	if (!stat(path, &status) && !S_ISREG(status.st_mode)) {
-		fd = open(path, O_WRONLY | O_CLOEXEC);
-		return fd < 0 ? -errno : descriptor_write(fd, page);
-	}
 	if (asprintf(&temporary, "%s.XXXXXX", path) < 0) {
 		temporary = NULL;
 		return -ENOMEM;
 	}
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
 	fd = mkostemp(temporary, O_CLOEXEC);
-	return fd < 0 ? -errno : temporary_write(temporary, fd, path, page);
+	error = fd < 0 ? -errno : temporary_fill(temporary, fd, path, mode, page);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return error;
+}
+
+/* What there is is opened first: what the kernel would not let us write, for its mode or for
+ * the link of somebody else in /tmp that leads to it, is not replaced either. Where a link
+ * leads is what is meant; what is no file (/dev/null, a pipe) cannot be replaced. */
+static int file_write(const char *path, struct buffer *page)
+{
+	CLEANUP_FD int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	CLEANUP_FREE char *real = NULL;
+	struct stat status;
+	char link[32];
+
+	if (fd < 0)
+		return errno == ENOENT ? file_replace(path, mode_default(), page) : -errno;
+	if (fstat(fd, &status))
+		return -errno;
+	if (!S_ISREG(status.st_mode))
+		return descriptor_write(fd, page);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	real = realpath(link, NULL);
+	return real ? file_replace(real, status.st_mode & 0777, page) : -errno;
 }
 
 static int page_write(const char *path, struct buffer *page)
