@@ -587,5 +587,59 @@ def rates():
     watch.stop()
 
 
+@test("pool: a server that never closes keeps its clients' ports for a minute, and the forecast knows")
+def stuck():
+    few_ports(low=20000, high=20999, reserved=(), reuse=1)
+    one = server()
+    watch = Tool("pool", "-o", "json", "--watch", "--interval", "200ms")
+    watch.started()
+    accepted = []
+    for _ in range(40):
+        client = connect()
+        accepted.append(one.accept()[0])
+        client.close()
+    use = None
+    while not use or not use["watch"]["rate"] or "held_seconds" not in use["watch"]:
+        record = json.loads(watch.reader.line("a record"))
+        here = get(record, "portsnoop.use")
+        if here.get("destination") == {"ip": HERE, "port": SERVER} and here["source"] == HERE:
+            use = here
+            check(use["watch"]["rate"], "nothing is said of the time in which the ports are taken:", use)
+    watch.stop()
+    later = found(**to(), own=(20000, 20999))
+    equal((later["time_wait"], later["reusable"]), (40, 0), f"{later}")
+    rate, held = use["watch"]["rate"], use["watch"]["held_seconds"]
+    settled = use["forecast"]["settled"]
+    check(abs(settled - rate * (held + 60)) < rate * 2, "it settles at", settled, "with", rate, "a second")
+    for each in accepted:
+        each.close()
+
+
+@test("pool: a connect that has no source address is no exhaustion, nor is a bind to another machine's")
+def sourceless():
+    few_ports()
+    subprocess.run(["ip", "-6", "addr", "flush", "dev", "lo"], check=True, timeout=PATIENCE)
+    server()
+    watch = Tool("pool", "-o", "json", "--watch", "--interval", "200ms", "--warn", "100%", "--netns",
+                 str(netns_inode()))
+    watch.started()
+    for claim, ip, more in ((connect, "::1", {}), (send, "::1", {}), (bind, "192.0.2.1", {}),
+                            (bind, "2001:db8::1", {"family": socket.AF_INET6}), (connect, HERE, {"source": "192.0.2.1"})):
+        try:
+            claim(ip, **more)
+        except OSError as error:
+            equal(error.errno, errno.EADDRNOTAVAIL, f"errno of {claim.__name__} {ip} {more}")
+        else:
+            check(False, "no failure:", claim.__name__, ip)
+    connect()
+    use = {}
+    while use.get("destination") != {"ip": HERE, "port": SERVER}:  # the watch has come so far
+        record = json.loads(watch.reader.line("a record"))
+        equal(record["event"]["kind"], "metric", f"{record}")
+        use = get(record, "portsnoop.use")
+        equal(use["watch"]["failures"], 0, f"failures in {use}")
+    watch.stop()
+
+
 if __name__ == "__main__":
     sys.exit(suite_run("pool"))
