@@ -17,8 +17,9 @@ import struct
 import subprocess
 import sys
 
-from behavior_tool import (PATIENCE, Skip, Tool, at_end, await_true, check, equal, get, parse_events, program, room,
+from behavior_tool import (PATIENCE, Reader, Skip, Tool, at_end, await_true, check, equal, get, parse_events, program, room,
                            run, suite_run, test)
+from rate_screen import LiveScreen, terminal_size
 from who_situation import CLONE_NEWNET, Child, made, netns_enter, netns_inode, netns_make, ss_rows
 
 LOW, HIGH = 40000, 40019
@@ -529,7 +530,7 @@ def watches():
     few_ports()
     server()
     connect()
-    watch = Tool("pool", "--watch", "--interval", "100ms", "--warn", "80%")
+    watch = Tool("pool", "--watch", "--interval", "100ms", "--warn", "80%", "--netns", str(netns_inode()))
     watch.started()
     kept = [connect() for _ in range(14)]
     wanted = f"tcp connect {HERE} -> {HERE}:{SERVER}: 88% taken (15 of 17, 0 in TIME_WAIT), 2 left"
@@ -639,6 +640,66 @@ def sourceless():
         use = get(record, "portsnoop.use")
         equal(use["watch"]["failures"], 0, f"failures in {use}")
     watch.stop()
+
+
+# ---- terminals ----
+
+
+class Live(LiveScreen):
+    command = "pool"
+
+
+@test("pool: --watch redraws a terminal in place, at its size, and leaves it as it was")
+def redrawn():
+    few_ports()
+    server()
+    held = [connect()]
+    live = Live(30, 130, "--watch", "--interval", "100ms", "--map", "--netns", str(netns_inode()))
+    before = terminal_size(live.theirs)[1]
+    heads = f"network namespace {netns_inode()}"
+    live.until("the first picture", lambda text: text[0].startswith(heads))
+    held += [connect(), connect()]
+    live.until("what is taken meanwhile", lambda text: any(f"[{os.getpid()}] 3" in line for line in text))
+    equal(sum(line.startswith("PROTO ") for line in live.screen.text()), 1, "headings on the screen")
+    live.screen.resize(6, 50)
+    terminal_size(live.theirs, 6, 50)  # nothing wraps, nothing scrolls
+    live.until("the small picture", lambda text: text[0].startswith(heads) and len(text) == 5
+               and all(len(line) <= 50 for line in text))
+    live.screen.resize(30, 130)
+    terminal_size(live.theirs, 30, 130)
+    live.until("the large picture", lambda text: text[0].startswith(heads)
+               and sum(line.startswith("PROTO ") and len(line) > 80 for line in text) == 1)
+    os.write(live.ours, b"\x03")
+    equal(live.tool.status(), 0, f"exit status, it said {live.tool.words()!r}")
+    live.screen.feed(live.bytes())
+    equal((live.screen.column, live.screen.sgr), (0, b""), "column of the cursor, and color that is left on")
+    equal(terminal_size(live.theirs)[1], before, "modes of the terminal")
+
+
+@test("pool: --watch redraws when the terminal has another size, without waiting; of a dumb one it makes lines")
+def resized():
+    few_ports()
+    live = Live(30, 130, "--watch", "--interval", "1h")
+    heads = f"network namespace {netns_inode()}"
+    live.until("the first picture", lambda text: text[0].startswith(heads))
+    live.screen.resize(20, 40)
+    live.screen.lines = [""] * 20
+    terminal_size(live.theirs, 20, 40)
+    live.until("the smaller picture", lambda text: text[0].startswith(heads))
+    live.tool.close()
+    dumb = Live(30, 200, "--watch", "--interval", "1h", env={"TERM": "dumb"})
+    check(b"\x1b" not in dumb.reader.line("a line"), "it moves the cursor of a dumb terminal")
+
+
+@test("pool: --watch ends when nobody reads any more")
+def unread():
+    few_ports()
+    ours, theirs = os.pipe()
+    at_end(os.close, theirs)
+    watch = Tool("pool", "--watch", "--interval", "1h", stdout=theirs)
+    Reader(ours).line("the first line")
+    os.close(ours)
+    equal(watch.status(), 0, f"exit status, it said {watch.words()!r}")
 
 
 if __name__ == "__main__":
