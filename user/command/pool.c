@@ -303,6 +303,10 @@ static int run_all(struct pool_run *run)
 	do
 		status = run_look(run);
 	while (status != POOL_ERROR && !run->output.error && run_wait(run, interval));
+	if (run->drawn && status != POOL_ERROR) { /* over the key that ended it */
+		screen_draw(run);
+		run_flush(run);
+	}
 	return status;
 }
 
