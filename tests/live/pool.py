@@ -17,8 +17,9 @@ import struct
 import subprocess
 import sys
 
-from behavior_tool import (PATIENCE, Skip, Tool, at_end, await_true, check, equal, get, parse_events, program, room,
+from behavior_tool import (PATIENCE, Reader, Skip, Tool, at_end, await_true, check, equal, get, parse_events, program, room,
                            run, suite_run, test)
+from rate_screen import LiveScreen, terminal_size
 from who_situation import CLONE_NEWNET, Child, made, netns_enter, netns_inode, netns_make, ss_rows
 
 LOW, HIGH = 40000, 40019
@@ -529,7 +530,7 @@ def watches():
     few_ports()
     server()
     connect()
-    watch = Tool("pool", "--watch", "--interval", "100ms", "--warn", "80%")
+    watch = Tool("pool", "--watch", "--interval", "100ms", "--warn", "80%", "--netns", str(netns_inode()))
     watch.started()
     kept = [connect() for _ in range(14)]
     wanted = f"tcp connect {HERE} -> {HERE}:{SERVER}: 88% taken (15 of 17, 0 in TIME_WAIT), 2 left"
@@ -585,6 +586,120 @@ def rates():
     equal(seen, {"allocations": 50, "released": 10}, "allocations and what was given back")
     equal((last["used"], last["time_wait"]), (40, 10), f"{last}")
     watch.stop()
+
+
+@test("pool: a server that never closes keeps its clients' ports for a minute, and the forecast knows")
+def stuck():
+    few_ports(low=20000, high=20999, reserved=(), reuse=1)
+    one = server()
+    watch = Tool("pool", "-o", "json", "--watch", "--interval", "200ms")
+    watch.started()
+    accepted = []
+    for _ in range(40):
+        client = connect()
+        accepted.append(one.accept()[0])
+        client.close()
+    use = None
+    while not use or not use["watch"]["rate"] or "held_seconds" not in use["watch"]:
+        record = json.loads(watch.reader.line("a record"))
+        here = get(record, "portsnoop.use")
+        if here.get("destination") == {"ip": HERE, "port": SERVER} and here["source"] == HERE:
+            use = here
+            check(use["watch"]["rate"], "nothing is said of the time in which the ports are taken:", use)
+    watch.stop()
+    later = found(**to(), own=(20000, 20999))
+    equal((later["time_wait"], later["reusable"]), (40, 0), f"{later}")
+    rate, held = use["watch"]["rate"], use["watch"]["held_seconds"]
+    settled = use["forecast"]["settled"]
+    check(abs(settled - rate * (held + 60)) < rate * 2, "it settles at", settled, "with", rate, "a second")
+    for each in accepted:
+        each.close()
+
+
+@test("pool: a connect that has no source address is no exhaustion, nor is a bind to another machine's")
+def sourceless():
+    few_ports()
+    subprocess.run(["ip", "-6", "addr", "flush", "dev", "lo"], check=True, timeout=PATIENCE)
+    server()
+    watch = Tool("pool", "-o", "json", "--watch", "--interval", "200ms", "--warn", "100%", "--netns",
+                 str(netns_inode()))
+    watch.started()
+    for claim, ip, more in ((connect, "::1", {}), (send, "::1", {}), (bind, "192.0.2.1", {}),
+                            (bind, "2001:db8::1", {"family": socket.AF_INET6}), (connect, HERE, {"source": "192.0.2.1"})):
+        try:
+            claim(ip, **more)
+        except OSError as error:
+            equal(error.errno, errno.EADDRNOTAVAIL, f"errno of {claim.__name__} {ip} {more}")
+        else:
+            check(False, "no failure:", claim.__name__, ip)
+    connect()
+    use = {}
+    while use.get("destination") != {"ip": HERE, "port": SERVER}:  # the watch has come so far
+        record = json.loads(watch.reader.line("a record"))
+        equal(record["event"]["kind"], "metric", f"{record}")
+        use = get(record, "portsnoop.use")
+        equal(use["watch"]["failures"], 0, f"failures in {use}")
+    watch.stop()
+
+
+# ---- terminals ----
+
+
+class Live(LiveScreen):
+    command = "pool"
+
+
+@test("pool: --watch redraws a terminal in place, at its size, and leaves it as it was")
+def redrawn():
+    few_ports()
+    server()
+    held = [connect()]
+    live = Live(30, 130, "--watch", "--interval", "100ms", "--map", "--netns", str(netns_inode()))
+    before = terminal_size(live.theirs)[1]
+    heads = f"network namespace {netns_inode()}"
+    live.until("the first picture", lambda text: text[0].startswith(heads))
+    held += [connect(), connect()]
+    live.until("what is taken meanwhile", lambda text: any(f"[{os.getpid()}] 3" in line for line in text))
+    equal(sum(line.startswith("PROTO ") for line in live.screen.text()), 1, "headings on the screen")
+    live.screen.resize(6, 50)
+    terminal_size(live.theirs, 6, 50)  # nothing wraps, nothing scrolls
+    live.until("the small picture", lambda text: text[0].startswith(heads) and len(text) == 5
+               and all(len(line) <= 50 for line in text))
+    live.screen.resize(30, 130)
+    terminal_size(live.theirs, 30, 130)
+    live.until("the large picture", lambda text: text[0].startswith(heads)
+               and sum(line.startswith("PROTO ") and len(line) > 80 for line in text) == 1)
+    os.write(live.ours, b"\x03")
+    equal(live.tool.status(), 0, f"exit status, it said {live.tool.words()!r}")
+    live.screen.feed(live.bytes())
+    equal((live.screen.column, live.screen.sgr), (0, b""), "column of the cursor, and color that is left on")
+    equal(terminal_size(live.theirs)[1], before, "modes of the terminal")
+
+
+@test("pool: --watch redraws when the terminal has another size, without waiting; of a dumb one it makes lines")
+def resized():
+    few_ports()
+    live = Live(30, 130, "--watch", "--interval", "1h")
+    heads = f"network namespace {netns_inode()}"
+    live.until("the first picture", lambda text: text[0].startswith(heads))
+    live.screen.resize(20, 40)
+    live.screen.lines = [""] * 20
+    terminal_size(live.theirs, 20, 40)
+    live.until("the smaller picture", lambda text: text[0].startswith(heads))
+    live.tool.close()
+    dumb = Live(30, 200, "--watch", "--interval", "1h", env={"TERM": "dumb"})
+    check(b"\x1b" not in dumb.reader.line("a line"), "it moves the cursor of a dumb terminal")
+
+
+@test("pool: --watch ends when nobody reads any more")
+def unread():
+    few_ports()
+    ours, theirs = os.pipe()
+    at_end(os.close, theirs)
+    watch = Tool("pool", "--watch", "--interval", "1h", stdout=theirs)
+    Reader(ours).line("the first line")
+    os.close(ours)
+    equal(watch.status(), 0, f"exit status, it said {watch.words()!r}")
 
 
 if __name__ == "__main__":

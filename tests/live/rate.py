@@ -19,7 +19,7 @@ import strace_oracle
 from behavior_tool import (HERE, PATIENCE, Claimer, Reader, Skip, Tool, at_end, await_exit, await_true,
                            check, end, equal, get, parse_events, room, run, suite_run, test)
 from rate_load import FIRST_USER
-from rate_screen import Screen, terminal, terminal_size
+from rate_screen import LiveScreen, terminal_size
 from who_situation import free_port, netns_make
 
 CGROUPS = "/sys/fs/cgroup/unified", "/sys/fs/cgroup"
@@ -431,39 +431,8 @@ def bad_options():
 # ---- terminals ----
 
 
-class Live:
-    """A rate on a terminal of its own, which Ctrl-C reaches."""
-
-    def __init__(self, height, width, *words, env=None):
-        self.ours, theirs = terminal(height, width)
-        self.screen = Screen(height, width)
-        self.theirs = os.dup(theirs)  # to look at it when the program has gone
-        at_end(os.close, self.theirs)
-        self.reader = Reader(self.ours)
-        tool = Tool("rate", *words, stdout=theirs, stdin=theirs, prefix=("setsid", "--ctty", "--wait"),
-                    env=dict({"TERM": "xterm"}, **(env or {})))
-        os.close(theirs)
-        self.tool = tool
-
-    def pid(self):
-        """Of the program: setsid has made a child for it."""
-        with open(f"/proc/{self.tool.pid}/task/{self.tool.pid}/children", encoding="ascii") as children:
-            return int(children.read())
-
-    def until(self, what, ready):
-        """The screen, once it is as wanted."""
-
-        def look():
-            self.screen.feed(self.bytes())
-            return ready(self.screen.text())
-
-        await_true(what, look)
-        return self.screen.text()
-
-    def bytes(self):
-        self.reader.available()
-        new, self.reader.all = self.reader.all, b""
-        return new
+class Live(LiveScreen):
+    command = "rate"
 
 
 @test("rate: a terminal is redrawn in place, resized, and left as it was")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""A terminal that knows just what `rate` may ask of it: everything else is a failure, as it
+"""A terminal that knows just what `rate` and `pool` may ask of it: everything else is a failure, as it
 would have to be undone."""
 
 import fcntl
@@ -9,7 +9,7 @@ import re
 import struct
 import termios
 
-from behavior_tool import Failure, at_end
+from behavior_tool import Failure, Reader, Tool, at_end, await_true
 
 PIECE = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z])|\x1b|\r|\n|[^\x1b\r\n]")
 
@@ -93,3 +93,40 @@ class Screen:
             self.colors = True
         else:
             raise Failure(f"the terminal is asked for {text!r}")
+
+
+class LiveScreen:
+    """A program on a terminal of its own, which Ctrl-C reaches."""
+
+    command = None
+
+    def __init__(self, height, width, *words, env=None):
+        self.ours, theirs = terminal(height, width)
+        self.screen = Screen(height, width)
+        self.theirs = os.dup(theirs)  # to look at it when the program has gone
+        at_end(os.close, self.theirs)
+        self.reader = Reader(self.ours)
+        tool = Tool(self.command, *words, stdout=theirs, stdin=theirs, prefix=("setsid", "--ctty", "--wait"),
+                    env=dict({"TERM": "xterm"}, **(env or {})))
+        os.close(theirs)
+        self.tool = tool
+
+    def pid(self):
+        """Of the program: setsid has made a child for it."""
+        with open(f"/proc/{self.tool.pid}/task/{self.tool.pid}/children", encoding="ascii") as children:
+            return int(children.read())
+
+    def until(self, what, ready):
+        """The screen, once it is as wanted."""
+
+        def look():
+            self.screen.feed(self.bytes())
+            return ready(self.screen.text())
+
+        await_true(what, look)
+        return self.screen.text()
+
+    def bytes(self):
+        self.reader.available()
+        new, self.reader.all = self.reader.all, b""
+        return new

@@ -154,6 +154,84 @@ static void what_is_no_exhaustion_is_no_failure(void **state)
 	}
 }
 
+/* tcp_tw_reuse is no help where the server never closes: FIN_WAIT2 stays for a minute. */
+static void the_forecast_is_of_what_is_seen(void **state)
+{
+	static const struct port_set none;
+	const struct pool_rules rules = {.netns = 5,
+					 .low = 40000,
+					 .high = 59999,
+					 .reserved = &none,
+					 .reuse = 1,
+					 .reuse_delay = 1000};
+	struct pool_change change = {
+		.window = {.claims = 100},
+		.whole = {.claims = 100, .closed = 100, .time_waits = 100, .held = 100000000000}};
+	struct pool_changes changes = {
+		.list = &change, .count = 1, .window = 1000000000, .whole = 1000000000};
+	static const struct {
+		unsigned int stuck, old; /* of 4 */
+		bool unstamped;
+		uint32_t end; /* ms, of what is stuck: from 20000 before on */
+		double settled;
+	} cases[] = {
+		{0, 0, false, 0, 100 * 2},
+		{0, 4, false, 0, 100 * 2},
+		{4, 0, false, 40000, 100 * 61},
+		{4, 0, true, 0, 100 * 61},
+		{2, 2, false, 40000, 100 * (1 + 30.5)},
+		{4, 0, false, 10000, 100 * (1 + 30)},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct holding list[4];
+		const struct holdings holdings = {.list = list, .count = 4};
+		struct pool_row row = row_made(0, 0);
+		struct pool_space *space;
+
+		row.use.key.high = 59999;
+		change.key = row.use.key;
+		for (unsigned int k = 0; k < 4; k++) {
+			const bool stuck = k < cases[i].stuck;
+
+			list[k] = (struct holding){
+				.netns = 5,
+				.protocol = IPPROTO_TCP,
+				.family = 4,
+				.local_port = (uint16_t)(40000 + k),
+				.other_port = 443,
+				.local = {10, 0, 0, 1},
+				.other = {9, 9, 9, 9},
+				.state = stuck && !cases[i].unstamped ? HOLDING_FIN_WAIT2
+								      : HOLDING_TIME_WAIT,
+				.orphan = true,
+				.bucket = HOLDING_BUCKET_CONNECT,
+				.stamped = !(stuck && cases[i].unstamped),
+				.delayed = true,
+				.age = stuck		      ? 20000
+				       : k < 4 - cases[i].old ? 500
+							      : 2000,
+				.has_expires = true,
+				.expires = stuck ? cases[i].end : 50000,
+			};
+		}
+		space = pool_space_new(&rules, &holdings);
+		assert_non_null(space);
+		row.use.ports[PORT_FREE] = 20000 - 4;
+		row.use.ports[PORT_LINGERING] = 4;
+		row.holders = NULL;
+		row.holder_count = 0;
+		assert_int_equal(pool_row_fill(&row, space, &changes, 1000), 0);
+		assert_int_equal(row.forecast.outlook, POOL_SETTLES);
+		if (row.forecast.settled < cases[i].settled - 0.1 ||
+		    row.forecast.settled > cases[i].settled + 0.1)
+			fail_msg("case %zu: %f", i, row.forecast.settled);
+		pool_row_free(&row);
+		pool_space_free(space);
+	}
+}
+
 static void assert_harmless(const struct buffer *out, char end)
 {
 	assert_false(out->failed);
@@ -240,6 +318,7 @@ int main(void)
 		cmocka_unit_test(an_alert_has_a_beginning_and_an_end),
 		cmocka_unit_test(each_failure_is_an_alert),
 		cmocka_unit_test(what_is_no_exhaustion_is_no_failure),
+		cmocka_unit_test(the_forecast_is_of_what_is_seen),
 		cmocka_unit_test(names_are_harmless),
 		cmocka_unit_test(a_map_shows_what_is_rare),
 	};

@@ -17,11 +17,17 @@
 /* Steps of dt; what is given back waits in a queue as long as it lingers. */
 static double simulate(const struct pool_flow *flow, double dt, double horizon)
 {
-	size_t slots = (size_t)ceil(flow->linger / dt) + 1, slot = 0;
-	double *queue = calloc(slots, sizeof(*queue));
+	const double lingers[] = {flow->linger, flow->stuck_linger};
+	const double shares[] = {1 - flow->stuck, flow->stuck};
+	size_t slots[2], slot[2] = {0};
+	double *queues[2];
 	double held = flow->used, lingering = 0, time = 0, result = NEVER;
 
-	assert_non_null(queue);
+	for (size_t i = 0; i < 2; i++) {
+		slots[i] = (size_t)ceil(lingers[i] / dt) + 1;
+		queues[i] = calloc(slots[i], sizeof(**queues));
+		assert_non_null(queues[i]);
+	}
 	while (time < horizon) {
 		double given = flow->life < 0 ? 0 : held * (1 - exp(-dt / flow->life));
 		size_t left = 0;
@@ -33,12 +39,15 @@ static double simulate(const struct pool_flow *flow, double dt, double horizon)
 			break;
 		}
 		held += flow->rate * dt - given;
-		lingering += given * flow->share - queue[slot];
-		queue[slot] = given * flow->share;
-		slot = (slot + 1) % slots;
+		for (size_t i = 0; i < 2; i++) {
+			lingering += given * flow->share * shares[i] - queues[i][slot[i]];
+			queues[i][slot[i]] = given * flow->share * shares[i];
+			slot[i] = (slot[i] + 1) % slots[i];
+		}
 		time += dt;
 	}
-	free(queue);
+	free(queues[0]);
+	free(queues[1]);
 	return result;
 }
 
@@ -70,6 +79,8 @@ static void as_step_by_step(void **state)
 			.life = rand_r(&seed) % 8 ? random_between(&seed, 0.2, 30) : -1,
 			.share = rand_r(&seed) % 3 ? random_between(&seed, 0, 1) : 0,
 			.linger = rand_r(&seed) % 4 ? 60 : 1,
+			.stuck = rand_r(&seed) % 2 ? random_between(&seed, 0, 1) : 0,
+			.stuck_linger = rand_r(&seed) % 2 ? 60 : 10,
 		};
 		struct pool_forecast forecast;
 		double horizon, found, dt = 0.02;
@@ -191,12 +202,40 @@ static void too_much_for_a_while(void **state)
 	assert_true(fabs(forecast.seconds - simulate(&flow, 0.001, 100)) < 0.01);
 }
 
+/* Clients whose servers never close stay in FIN_WAIT2, which nobody may take over. */
+static void what_is_stuck_counts_for_longer(void **state)
+{
+	struct pool_flow flow = {.capacity = 5000,
+				 .rate = 189,
+				 .life = 4.3,
+				 .share = 1,
+				 .linger = 1,
+				 .stuck_linger = 60};
+	struct pool_forecast forecast;
+
+	(void)state;
+	pool_forecast_make(&flow, &forecast);
+	assert_int_equal(forecast.outlook, POOL_SETTLES);
+	assert_true(fabs(forecast.settled - 189 * 5.3) < 0.01);
+	flow.stuck = 1;
+	pool_forecast_make(&flow, &forecast);
+	assert_int_equal(forecast.outlook, POOL_RUNS_OUT);
+	assert_true(fabs(forecast.seconds - simulate(&flow, 0.001, 100)) < 0.1);
+	flow.capacity = 20000;
+	pool_forecast_make(&flow, &forecast);
+	assert_int_equal(forecast.outlook, POOL_SETTLES);
+	assert_true(fabs(forecast.settled - 189 * 64.3) < 0.01);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(as_step_by_step),	 cmocka_unit_test(nobody_takes_any),
-		cmocka_unit_test(nothing_is_given_back), cmocka_unit_test(time_wait_is_what_counts),
+		cmocka_unit_test(as_step_by_step),
+		cmocka_unit_test(nobody_takes_any),
+		cmocka_unit_test(nothing_is_given_back),
+		cmocka_unit_test(time_wait_is_what_counts),
 		cmocka_unit_test(too_much_for_a_while),
+		cmocka_unit_test(what_is_stuck_counts_for_longer),
 	};
 
 	return cmocka_run_group_tests_name("pool_forecast", tests, NULL, NULL);

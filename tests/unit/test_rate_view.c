@@ -18,6 +18,7 @@
 #include "format/cell.h"
 #include "lib/cleanup.h"
 #include "model/coverage.h"
+#include "sink/screen.h"
 
 #define FIXTURES "tests/fixtures/rate/"
 #define S UINT64_C(1000000000)
@@ -301,16 +302,16 @@ static void test_screen(void **state)
 
 	(void)state;
 	buffer_text(&frame, "one\ntwo\nthree\n");
-	rate_screen(&out, &frame, 4, true);
+	screen_put(&out, &frame, 0, 4, true);
 	buffer_byte(&out, '\0');
 	assert_string_equal(out.data, "\n\n\n\n\033[H\033[Kone\r\n\033[Ktwo\r\n\033[Kthree\r\n"
 				      "\033[J");
 	buffer_reset(&out);
-	rate_screen(&out, &frame, 2, false); /* no line more than there is room for */
+	screen_put(&out, &frame, 0, 2, false); /* no line more than there is room for */
 	buffer_byte(&out, '\0');
 	assert_string_equal(out.data, "\033[H\033[Kone\r\n\033[J");
 	buffer_reset(&out);
-	rate_screen(&out, &frame, 1, false);
+	screen_put(&out, &frame, 0, 1, false);
 	buffer_byte(&out, '\0');
 	assert_string_equal(out.data, "\033[H\033[J");
 }

@@ -5,7 +5,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
+#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,13 +17,13 @@
 #include "model/filter.h"
 #include "model/text.h"
 #include "sink/output.h"
+#include "sink/screen.h"
 #include "stream/view.h"
 
 #define SECOND UINT64_C(1000000000)
 #define INTERVAL (2 * SECOND)
 #define TOP 5
 #define WARNING 80.0 /* what is red without --warn */
-#define CLEAR "\033[H\033[J"
 
 struct pool_options {
 	bool map, watch, json;
@@ -45,8 +45,11 @@ struct pool_run {
 	struct output output;
 	struct pool_view view;
 	char host[64];
+	struct pool_picture picture; /* the last one */
 	int signals;
+	int resized; /* -1: no screen */
 	bool screen; /* redrawn in place */
+	bool drawn;  /* once at least */
 	bool told;   /* an alert of the picture at hand */
 };
 
@@ -175,22 +178,29 @@ static void line_tell(struct pool_run *run)
 	buffer_byte(out, '\n');
 }
 
-/* What stands in the screen's last line would scroll the first one out. */
-static void screen_cut(struct buffer *out)
+/* At whatever size the terminal has by now. */
+static void screen_draw(struct pool_run *run)
 {
-	struct winsize size;
-	size_t at = 0;
+	CLEANUP(buffer_free) struct buffer frame = BUFFER_EMPTY;
+	struct view_options terminal = {0};
 
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_row)
-		return;
-	for (unsigned int line = 1; line < size.ws_row && at < out->length; line++) {
-		const char *end = memchr(out->data + at, '\n', out->length - at);
+	view_options_settle(&terminal, STDOUT_FILENO);
+	run->view.width = terminal.width;
+	pool_table(&frame, &run->view);
+	screen_put(&run->output.pending, &frame, terminal.width, screen_height(), !run->drawn);
+	run->drawn = true;
+	if (frame.failed)
+		run->output.pending.failed = true;
+}
 
-		if (!end)
-			return;
-		at = (size_t)(end - out->data) + 1;
-	}
-	out->length = at;
+/* What is pending. 0 or negative errno, and that was said. */
+static int run_flush(struct pool_run *run)
+{
+	int error = output_flush(&run->output);
+
+	if (error && error != -EPIPE) /* a reader that has seen enough is no failure */
+		log_error(error, "standard output");
+	return error;
 }
 
 static int picture_tell(struct pool_run *run)
@@ -200,8 +210,6 @@ static int picture_tell(struct pool_run *run)
 	int error;
 
 	run->told = false;
-	if (run->screen)
-		buffer_text(out, CLEAR);
 	error = pool_alerts_find(
 		&run->alerts, run->view.picture,
 		options->json || !options->watch || options->threshold > 0 ? options->threshold : 0,
@@ -212,27 +220,38 @@ static int picture_tell(struct pool_run *run)
 		fine_tell(run);
 	if (options->json)
 		pool_json(out, &run->view);
-	else if (options->watch && !run->screen)
+	else if (run->screen)
+		screen_draw(run);
+	else if (options->watch)
 		line_tell(run);
 	else
 		pool_table(out, &run->view);
-	if (run->screen)
-		screen_cut(out);
-	error = output_flush(&run->output);
-	if (error && error != -EPIPE) /* a reader that has seen enough is no failure */
-		log_error(error, "standard output");
-	return error;
+	return run_flush(run);
 }
 
 /* ---- running ---- */
 
-/* False: a request to stop came. */
-static bool run_wait(const struct pool_run *run, uint64_t ns)
+static void resize_take(struct pool_run *run)
+{
+	struct signalfd_siginfo info;
+
+	while (read(run->resized, &info, sizeof(info)) > 0)
+		continue;
+	screen_draw(run);
+	run_flush(run);
+}
+
+/* False: a request to stop came, or nobody reads any more. */
+static bool run_wait(struct pool_run *run, uint64_t ns)
 {
 	uint64_t until = (uint64_t)clock_ns(CLOCK_MONOTONIC) + ns;
 
 	for (;;) {
-		struct pollfd poll_signals = {.fd = run->signals, .events = POLLIN};
+		struct pollfd fds[] = {
+			{.fd = run->signals, .events = POLLIN},
+			{.fd = STDOUT_FILENO}, /* only whether its reader has gone */
+			{.fd = run->resized, .events = POLLIN},
+		};
 		uint64_t now = (uint64_t)clock_ns(CLOCK_MONOTONIC);
 		struct timespec left;
 
@@ -242,24 +261,28 @@ static bool run_wait(const struct pool_run *run, uint64_t ns)
 			return true;
 		left.tv_sec = (time_t)((until - now) / SECOND);
 		left.tv_nsec = (long)((until - now) % SECOND);
-		ppoll(&poll_signals, 1, &left, NULL);
+		if (ppoll(fds, sizeof(fds) / sizeof(*fds), &left, NULL) <= 0)
+			continue;
+		if (fds[1].revents & (POLLERR | POLLHUP))
+			return false;
+		if (fds[2].revents)
+			resize_take(run);
 	}
 }
 
 /* The exit status of the last picture, or POOL_ERROR. */
 static int run_look(struct pool_run *run)
 {
-	CLEANUP(pool_picture_free) struct pool_picture picture = {0};
-	int error = pool_look_take(run->look, &picture);
+	int error;
 
-	if (error)
+	pool_picture_free(&run->picture);
+	if (pool_look_take(run->look, &run->picture))
 		return POOL_ERROR;
-	run->view.picture = &picture;
+	run->view.picture = &run->picture;
 	error = picture_tell(run);
-	run->view.picture = NULL;
 	if (error && error != -EPIPE)
 		return POOL_ERROR;
-	if (run->options->threshold > 0 && pool_is_pressed(&picture, run->options->threshold))
+	if (run->options->threshold > 0 && pool_is_pressed(&run->picture, run->options->threshold))
 		return POOL_PRESSED;
 	return POOL_FINE;
 }
@@ -280,11 +303,17 @@ static int run_all(struct pool_run *run)
 	do
 		status = run_look(run);
 	while (status != POOL_ERROR && !run->output.error && run_wait(run, interval));
+	if (run->drawn && status != POOL_ERROR) { /* over the key that ended it */
+		screen_draw(run);
+		run_flush(run);
+	}
 	return status;
 }
 
 static void run_free(struct pool_run *run)
 {
+	pool_picture_free(&run->picture);
+	cleanup_fd(&run->resized);
 	pool_look_close(run->look);
 	pool_alerts_free(&run->alerts);
 	output_free(&run->output);
@@ -308,7 +337,7 @@ static void view_set(struct pool_run *run)
 
 	view_options_settle(&terminal, STDOUT_FILENO);
 	gethostname(run->host, sizeof(run->host) - 1);
-	run->screen = options->watch && !options->json && terminal.width;
+	run->screen = options->watch && !options->json && screen_wanted();
 	run->view = (struct pool_view){
 		.host = run->host,
 		.top = options->top    ? options->top
@@ -323,7 +352,7 @@ static void view_set(struct pool_run *run)
 
 static int pool_run(const struct command *command, int argc, char **argv)
 {
-	CLEANUP(run_free) struct pool_run run = {.output = OUTPUT_TO(STDOUT_FILENO)};
+	CLEANUP(run_free) struct pool_run run = {.output = OUTPUT_TO(STDOUT_FILENO), .resized = -1};
 	struct pool_options options = {0};
 	int next = options_parse(command, argc, argv, &options), status = POOL_ERROR;
 	struct pool_look_options look = {.kept = &run.alerts.keys};
@@ -334,6 +363,10 @@ static int pool_run(const struct command *command, int argc, char **argv)
 	run.options = &options;
 	view_set(&run);
 	run.signals = signals_open(SIGNALS_PLAIN);
+	if (run.screen)
+		run.resized = screen_resizes_open();
+	if (run.screen && run.resized < 0)
+		return log_error(run.resized, "pool: the size of the terminal"), POOL_ERROR;
 	look.namespaces = options.namespaces;
 	look.watch = options.watch || !options.duration.given || options.duration.ns;
 	run.look = pool_look_open(&look);

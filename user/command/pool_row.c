@@ -30,10 +30,13 @@ struct counted {
 };
 
 struct counting {
+	const struct pool_space *space;
+	const struct pool_key *key;
 	struct counted *processes;
 	uint32_t *ends; /* of each port, ms; 0: nothing lingers there */
 	uint32_t reuse_delay;
-	bool reuses;
+	/* Of what lingers, and in a pool that reuses is not to be reused. */
+	uint32_t lingering, stuck, stuck_longest /* ms */;
 };
 
 static void counting_free(struct counting *counting)
@@ -83,6 +86,18 @@ static int holder_count(struct counting *counting, const struct holder *holder, 
 	return 0;
 }
 
+/* How long it lingers in all, where its age is known. */
+static void stuck_count(struct counting *counting, const struct holding *holding)
+{
+	uint32_t longest = LINGER_MS;
+
+	if (holding->stamped && holding->has_expires && holding->age + holding->expires < longest)
+		longest = holding->age + holding->expires;
+	counting->stuck++;
+	if (counting->stuck_longest < longest)
+		counting->stuck_longest = longest;
+}
+
 static int socket_count(const struct holding *holding, enum port_state state, void *context)
 {
 	struct counting *counting = context;
@@ -91,11 +106,16 @@ static int socket_count(const struct holding *holding, enum port_state state, vo
 
 	for (size_t i = 0; i < holding->holder_count && !error; i++)
 		error = holder_count(counting, &holding->holders[i], holding->local_port);
-	if (state != PORT_LINGERING)
+	if (state != PORT_LINGERING && state != PORT_REUSABLE)
 		return error;
-	if (counting->reuses && holding->stamped && counting->reuse_delay > holding->age &&
-	    end > counting->reuse_delay - holding->age)
+	counting->lingering++;
+	if (!pool_space_reuses_socket(counting->space, counting->key, holding))
+		stuck_count(counting, holding);
+	else if (holding->stamped && counting->reuse_delay > holding->age &&
+		 end > counting->reuse_delay - holding->age)
 		end = counting->reuse_delay - holding->age;
+	if (state == PORT_REUSABLE)
+		return error;
 	if (counting->ends[holding->local_port] < end + 1)
 		counting->ends[holding->local_port] = end + 1;
 	return error;
@@ -146,11 +166,19 @@ static int forecast_make(struct pool_row *row, const struct pool_space *space,
 		.rate = row->traffic.rate,
 		.life = row->traffic.life,
 		.share = row->traffic.share,
-		.linger = counting->reuses ? counting->reuse_delay / 1000.0 : POOL_LINGER_S,
+		.linger = POOL_LINGER_S,
 	};
 
 	if (!states || !lingers)
 		return -ENOMEM;
+	if (pool_space_reuses(space, &row->use.key)) {
+		flow.linger = counting->reuse_delay / 1000.0;
+		/* What is there is a sample of what comes: of a steady stream just as much is
+		 * stuck as it is stuck for long. */
+		if (counting->lingering)
+			flow.stuck = (double)counting->stuck / counting->lingering;
+		flow.stuck_linger = counting->stuck_longest / 1000.0;
+	}
 	pool_space_map(space, &row->use.key, states);
 	for (unsigned int port = 0; port < 65536; port++)
 		if (states[port] == PORT_LINGERING)
@@ -167,8 +195,9 @@ int pool_row_fill(struct pool_row *row, const struct pool_space *space,
 	CLEANUP(counting_free)
 	struct counting counting = {
 		.ends = calloc(65536, sizeof(*counting.ends)),
+		.space = space,
+		.key = &row->use.key,
 		.reuse_delay = reuse_delay,
-		.reuses = pool_space_reuses(space, &row->use.key),
 	};
 	int error = counting.ends ? 0 : -ENOMEM;
 

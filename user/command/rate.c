@@ -2,10 +2,8 @@
 /* `portsnoop rate`: who claims ports, and how fast. */
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -20,6 +18,7 @@
 #include "probe/procfs.h"
 #include "probe/tally.h"
 #include "sink/output.h"
+#include "sink/screen.h"
 #include "stream/view.h"
 
 #define S UINT64_C(1000000000)
@@ -27,7 +26,6 @@
 #define INTERVAL_LEAST (S / 20)
 #define ONCE_DEFAULT (10 * S)
 #define TOP_DEFAULT 20
-#define HEIGHT_FALLBACK 24
 
 struct rate_options {
 	uint64_t duration; /* ns; 0: no end */
@@ -113,14 +111,6 @@ static const struct option_entry rate_options[] = {
 
 /* ---- output ---- */
 
-static unsigned int terminal_height(void)
-{
-	struct winsize size;
-
-	return !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_row ? size.ws_row
-								       : HEIGHT_FALLBACK;
-}
-
 /* At whatever size the terminal has by now. */
 static void view_settle(struct rate_view *view)
 {
@@ -134,7 +124,7 @@ static void view_settle(struct rate_view *view)
 static void screen_draw(struct run *run)
 {
 	CLEANUP(buffer_free) struct buffer frame = BUFFER_EMPTY;
-	const unsigned int height = terminal_height();
+	const unsigned int height = screen_height();
 	struct rate_view *view = &run->view;
 	size_t lines, rows = view->result.count;
 
@@ -144,7 +134,7 @@ static void screen_draw(struct run *run)
 		view->result = rate_result(run->rate, rows);
 	}
 	rate_table(&frame, view);
-	rate_screen(&run->output.pending, &frame, height, !run->drawn);
+	screen_put(&run->output.pending, &frame, 0, height, !run->drawn);
 	run->drawn = true;
 	if (frame.failed)
 		run->output.pending.failed = true;
@@ -253,18 +243,6 @@ static int timer_open(int *timer, uint64_t ns, bool again)
 	return *timer < 0 || timerfd_settime(*timer, 0, &when, NULL) ? -errno : 0;
 }
 
-static int resize_open(struct run *run)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGWINCH);
-	if (sigprocmask(SIG_BLOCK, &set, NULL))
-		return -errno;
-	run->resized = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return run->resized < 0 ? -errno : 0;
-}
-
 /* Who waits for something to see is told how long, and from when on it counts. */
 static void start_say(const struct run *run)
 {
@@ -279,14 +257,6 @@ static void start_say(const struct run *run)
 		log_message("counting for %s; Ctrl-C shows what there is by then", text.data);
 	else if (run->screen)
 		log_message("counting; the first table comes in %s", text.data);
-}
-
-static bool screen_wanted(const struct rate_options *options)
-{
-	const char *term = getenv("TERM");
-
-	return !options->json && !options->once && isatty(STDOUT_FILENO) && term &&
-	       strcmp(term, "dumb") != 0;
 }
 
 /* 0 or negative errno. */
@@ -307,13 +277,13 @@ static int rate_start(struct run *run)
 {
 	const struct rate_options *options = run->options;
 	struct probe_failure failure;
-	int error = 0;
+	int error;
 
-	run->screen = screen_wanted(options);
+	run->screen = !options->json && !options->once && screen_wanted();
 	if (run->screen)
-		error = resize_open(run);
-	if (error)
-		return log_error(error, "rate: the size of the terminal"), EXIT_FAILURE;
+		run->resized = screen_resizes_open();
+	if (run->screen && run->resized < 0)
+		return log_error(run->resized, "rate: the size of the terminal"), EXIT_FAILURE;
 	run->tally = tally_open(options->tier, &failure);
 	if (!run->tally)
 		return log_message("%s", failure.text), EXIT_FAILURE;

@@ -66,8 +66,4 @@ void rate_table(struct buffer *out, const struct rate_view *view);
 void rate_line(struct buffer *out, const struct rate_view *view); /* one */
 void rate_json(struct buffer *out, const struct rate_view *view); /* one, NDJSON */
 
-/* The frame as what redraws a terminal of `height` lines from its top; `first`: what stood
- * there before is kept above. */
-void rate_screen(struct buffer *out, const struct buffer *frame, unsigned int height, bool first);
-
 #endif

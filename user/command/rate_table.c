@@ -540,25 +540,3 @@ void rate_line(struct buffer *out, const struct rate_view *view)
 		buffer_printf(out, "%s%s", i ? ", " : "  incomplete: ", gaps[i].reason);
 	buffer_byte(out, '\n');
 }
-
-/* Nothing is changed that would have to be put back: not even when we are killed. */
-void rate_screen(struct buffer *out, const struct buffer *frame, unsigned int height, bool first)
-{
-	const char *line = frame->data, *end = frame->data + frame->length;
-
-	for (unsigned int i = 0; first && i < height; i++)
-		buffer_byte(out, '\n');
-	buffer_text(out, "\033[H");
-	while (line < end && --height) {
-		const char *next = memchr(line, '\n', (size_t)(end - line));
-		const size_t length = (size_t)((next ? next : end) - line);
-
-		/* In this order: behind a line that fills its row it would take the last
-		 * character away. */
-		buffer_text(out, "\033[K");
-		buffer_append(out, line, length);
-		buffer_text(out, "\r\n");
-		line += length + 1;
-	}
-	buffer_text(out, "\033[J");
-}

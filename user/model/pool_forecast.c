@@ -28,20 +28,27 @@ static size_t lingers_left(const struct pool_flow *flow, double seconds)
 	return flow->linger_count - low;
 }
 
+/* held' = rate - held / life: what is given back in the last `linger` seconds. */
+static double ended_lately(const struct pool_flow *flow, double seconds, double linger)
+{
+	double life = life_of(flow), from = seconds > linger ? seconds - linger : 0;
+
+	return flow->rate * (seconds - from) +
+	       (flow->used - flow->rate * life) * (exp(-from / life) - exp(-seconds / life));
+}
+
 double pool_forecast_taken(const struct pool_flow *flow, double seconds)
 {
 	double left = (double)lingers_left(flow, seconds);
-	double life, settled, ended, from;
+	double settled, lingering;
 
 	if (flow->life < 0)
 		return flow->used + flow->rate * seconds + left;
-	life = life_of(flow);
-	settled = flow->rate * life;
-	/* held' = rate - held / life; what is given back lingers on. */
-	from = seconds > flow->linger ? seconds - flow->linger : 0;
-	ended = flow->rate * (seconds - from) +
-		(flow->used - settled) * (exp(-from / life) - exp(-seconds / life));
-	return settled + (flow->used - settled) * exp(-seconds / life) + flow->share * ended + left;
+	settled = flow->rate * life_of(flow);
+	lingering = (1 - flow->stuck) * ended_lately(flow, seconds, flow->linger) +
+		    flow->stuck * ended_lately(flow, seconds, flow->stuck_linger);
+	return settled + (flow->used - settled) * exp(-seconds / life_of(flow)) +
+	       flow->share * lingering + left;
 }
 
 /* The first moment after `low`, at `high` at the latest, at which nothing is left. */
@@ -78,9 +85,30 @@ static bool stretch_search(const struct pool_flow *flow, double low, double high
 	return false;
 }
 
+/* Each bend is hit: short lives, what lingers one linger behind them; e^-40 of a distance is
+ * nothing. */
+static bool bends_search(const struct pool_flow *flow, double at, double *seconds)
+{
+	const double settling = 40 * life_of(flow);
+	const double first = flow->stuck > 0 ? fmin(flow->linger, flow->stuck_linger)
+					     : flow->linger;
+	const double last = flow->stuck > 0 ? fmax(flow->linger, flow->stuck_linger) : flow->linger;
+	const double bends[] = {fmin(at + settling, first), first, fmin(first + settling, last),
+				last, last + at + settling};
+
+	for (size_t i = 0; i < sizeof(bends) / sizeof(*bends); i++) {
+		if (bends[i] <= at)
+			continue;
+		if (stretch_search(flow, at, bends[i], STEPS, seconds))
+			return true;
+		at = bends[i];
+	}
+	return false;
+}
+
 static bool search(const struct pool_flow *flow, double *seconds)
 {
-	double at = 0, end;
+	double at = 0;
 
 	for (size_t i = 0; i < flow->linger_count; i++) {
 		double next = flow->lingers[i] / 1000.0;
@@ -99,29 +127,16 @@ static bool search(const struct pool_flow *flow, double *seconds)
 			*seconds = (flow->capacity - (double)flow->used) / flow->rate;
 		return true;
 	}
-	/* What lingers is one linger behind; e^-40 of the distance is nothing. */
-	end = flow->linger + at + 40 * life_of(flow);
-	/* The bend at `linger`, and short lives before a long linger, are hit as well. */
-	if (at < flow->linger) {
-		double bend = at + 40 * life_of(flow);
-
-		if (bend < flow->linger) {
-			if (stretch_search(flow, at, bend, STEPS, seconds))
-				return true;
-			at = bend;
-		}
-		if (stretch_search(flow, at, flow->linger, STEPS, seconds))
-			return true;
-		at = flow->linger;
-	}
-	return stretch_search(flow, at, end, STEPS, seconds);
+	return bends_search(flow, at, seconds);
 }
 
 void pool_forecast_make(const struct pool_flow *flow, struct pool_forecast *forecast)
 {
 	*forecast = (struct pool_forecast){.outlook = POOL_SETTLES, .settled = -1};
 	if (flow->life >= 0)
-		forecast->settled = flow->rate * (life_of(flow) + flow->share * flow->linger);
+		forecast->settled = flow->rate * (life_of(flow) +
+						  flow->share * ((1 - flow->stuck) * flow->linger +
+								 flow->stuck * flow->stuck_linger));
 	if (flow->used + flow->linger_count >= flow->capacity)
 		forecast->outlook = POOL_EXHAUSTED;
 	else if (flow->rate <= 0)

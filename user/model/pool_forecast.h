@@ -2,7 +2,7 @@
 /*
  * When a pool runs out if things go on as they did: a fluid model. Ports are taken at a
  * steady rate, each is held for a time whose mean is known, and a share of them lingers
- * in TIME_WAIT for a fixed time. What is held already is given back in the same way;
+ * in TIME_WAIT for one of two fixed times. What is held already is given back in the same way;
  * what lingers already ends when its timer says. Pure.
  */
 #ifndef PORTSNOOP_POOL_FORECAST_H
@@ -20,10 +20,12 @@ struct pool_flow {
 	uint32_t used;		 /* held now, without what lingers */
 	const uint32_t *lingers; /* ms until each that lingers ends, ascending */
 	size_t linger_count;
-	double rate;   /* allocations a second */
-	double life;   /* mean, s; below 0: not known, nothing was given back */
-	double share;  /* of what is given back, that lingers: 0 to 1 */
-	double linger; /* for so long, s */
+	double rate;	     /* allocations a second */
+	double life;	     /* mean, s; below 0: not known, nothing was given back */
+	double share;	     /* of what is given back, that lingers: 0 to 1 */
+	double linger;	     /* for so long, s */
+	double stuck;	     /* of what lingers, that does so for `stuck_linger` instead: 0 to 1 */
+	double stuck_linger; /* s */
 };
 
 enum pool_outlook {

@@ -365,24 +365,31 @@ bool pool_space_reuses(const struct pool_space *space, const struct pool_key *ke
 	return key->way == POOL_CONNECT && reuse_applies(&space->rules, key);
 }
 
-/* tcp_twsk_unique(). Without its record, by the time that is left of 60 s. */
-static bool is_reusable(const struct pool_rules *rules, const struct tuple *tuple)
+bool pool_space_reuses_socket(const struct pool_space *space, const struct pool_key *key,
+			      const struct holding *holding)
 {
+	return pool_space_reuses(space, key) && holding->state == HOLDING_TIME_WAIT &&
+	       (!holding->bucket || holding->stamped);
+}
+
+/* Without its record, by the time that is left of 60 s. */
+static bool is_reusable(const struct pool_space *space, const struct tuple *tuple)
+{
+	const struct pool_rules *rules = &space->rules;
 	const struct holding *holding = tuple->holding;
 
-	if (holding->state != HOLDING_TIME_WAIT || !reuse_applies(rules, &tuple->key))
+	if (!pool_space_reuses_socket(space, &tuple->key, holding))
 		return false;
 	if (holding->bucket)
-		return holding->stamped &&
-		       holding->age > (holding->delayed ? rules->reuse_delay : 0);
+		return holding->age > (holding->delayed ? rules->reuse_delay : 0);
 	return holding->has_expires && holding->expires + rules->reuse_delay < 60000;
 }
 
-static enum port_state tuple_state(const struct pool_rules *rules, const struct tuple *tuple)
+static enum port_state tuple_state(const struct pool_space *space, const struct tuple *tuple)
 {
 	if (!is_lingering(tuple->holding))
 		return PORT_USED;
-	return is_reusable(rules, tuple) ? PORT_REUSABLE : PORT_LINGERING;
+	return is_reusable(space, tuple) ? PORT_REUSABLE : PORT_LINGERING;
 }
 
 static bool is_chosen(const struct pool_space *space, const struct pool_key *key, uint16_t port)
@@ -435,8 +442,7 @@ int pool_space_each(const struct pool_space *space, const struct pool_key *key, 
 			const struct tuple *tuple = &space->tuples[i];
 
 			if (is_chosen(space, key, tuple->holding->local_port))
-				result = visit(tuple->holding, tuple_state(&space->rules, tuple),
-					       context);
+				result = visit(tuple->holding, tuple_state(space, tuple), context);
 			if (result < 0)
 				return result;
 		}
@@ -520,7 +526,7 @@ static void connect_count(struct pool_space *space, struct pool_use *use)
 		     next < space->tuple_count && space->tuples[next].holding->local_port == port &&
 		     !key_compare(&space->tuples[next].key, &wanted);
 		     next++) {
-			uint8_t state = (uint8_t)tuple_state(&space->rules, &space->tuples[next]);
+			uint8_t state = (uint8_t)tuple_state(space, &space->tuples[next]);
 
 			most = state > most ? state : most;
 		}

@@ -106,8 +106,12 @@ typedef int pool_visitor(const struct holding *holding, enum port_state state, v
 int pool_space_each(const struct pool_space *space, const struct pool_key *key, pool_visitor *visit,
 		    void *context);
 
-/* Whether connect() may take over what the pool has in TIME_WAIT, once it is old enough. */
+/* Whether connect() may take over what the pool has in TIME_WAIT, once it is old enough; and
+ * that one socket's port (tcp_twsk_unique()): not without timestamps, nor while it is still
+ * in FIN_WAIT2. */
 bool pool_space_reuses(const struct pool_space *space, const struct pool_key *key);
+bool pool_space_reuses_socket(const struct pool_space *space, const struct pool_key *key,
+			      const struct holding *holding);
 
 /* Makes a key of addresses as a socket has them. */
 void pool_key_addresses(struct pool_key *key, uint8_t family, const uint8_t local[16],
