@@ -29,15 +29,15 @@
 
 struct destination {
 	const char *ip;
-	uint16_t port;
-	uint8_t protocol;
 	double rate;	/* claims a second */
 	double seconds; /* in use, on average; below 0: in ms */
 	const uint32_t *processes;
 	int process_count;
+	unsigned int taken_count;
+	uint16_t port;
+	uint8_t protocol;
 	bool lingers, refused, upstream;
 	uint8_t taken[10000];
-	unsigned int taken_count;
 };
 
 struct ending {
@@ -311,15 +311,15 @@ static void simulate(uint64_t stream, int from, int until)
 	static uint32_t nginx[NGINX_WORKERS], celery[8], node[2], resolver, health, prometheus,
 		sshd, late;
 	static struct destination to[] = {
-		{"10.0.7.20", 8443, 6, 45, .12, nginx, NGINX_WORKERS, true, false, true, {0}, 0},
-		{"10.0.7.21", 8443, 6, 6, .3, nginx, NGINX_WORKERS, true, false, false, {0}, 0},
-		{"10.0.3.5", 5432, 6, 1.5, 45, celery, 8, false, false, false, {0}, 0},
-		{"10.0.3.6", 6379, 6, 5, .02, celery, 8, true, false, false, {0}, 0},
-		{"10.0.9.14", 443, 6, 3, 2.5, node, 2, true, false, false, {0}, 0},
-		{"10.0.9.15", 443, 6, 2, 4, node, 2, false, false, false, {0}, 0},
-		{"10.0.0.2", 53, 17, 9, .0015, &resolver, 1, false, false, false, {0}, 0},
-		{"127.0.0.1", 9000, 6, .2, .0003, &health, 1, false, true, false, {0}, 0},
-		{"10.0.11.40", 9100, 6, .3, .4, &prometheus, 1, false, false, false, {0}, 0},
+		{"10.0.7.20", 45, .12, nginx, NGINX_WORKERS, 0, 8443, 6, true, false, true, {0}},
+		{"10.0.7.21", 6, .3, nginx, NGINX_WORKERS, 0, 8443, 6, true, false, false, {0}},
+		{"10.0.3.5", 1.5, 45, celery, 8, 0, 5432, 6, false, false, false, {0}},
+		{"10.0.3.6", 5, .02, celery, 8, 0, 6379, 6, true, false, false, {0}},
+		{"10.0.9.14", 3, 2.5, node, 2, 0, 443, 6, true, false, false, {0}},
+		{"10.0.9.15", 2, 4, node, 2, 0, 443, 6, false, false, false, {0}},
+		{"10.0.0.2", 9, .0015, &resolver, 1, 0, 53, 17, false, false, false, {0}},
+		{"127.0.0.1", .2, .0003, &health, 1, 0, 9000, 6, false, true, false, {0}},
+		{"10.0.11.40", .3, .4, &prometheus, 1, 0, 9100, 6, false, false, false, {0}},
 	};
 
 	run(stream, from);

@@ -107,7 +107,8 @@ def unknown_options():
 
 @test("refuse: unknown commands and stray operands")
 def operands():
-    refused(["nonsense"], "'nonsense'", "trace, who, rate, record, history, explain, replay, doctor, help")
+    refused(["nonsense"], "'nonsense'", "trace, who, rate, pool, record, history, report, "
+                          "explain, replay, doctor, help")
     refused([""], "''", "trace")
     refused(["TRACE"], "'TRACE'", "trace")
     refused(["help", "nonsense"], "'nonsense'")

@@ -141,7 +141,7 @@ static int places_check(const struct pool_look *look, const struct pool_picture 
 			k++;
 		if (k < picture->place_count)
 			continue;
-		log_message("network namespace %" PRIu64
+		log_message("--netns: network namespace %" PRIu64
 			    " cannot be entered: no process is in it that "
 			    "may be looked at, and it has no name in /run/netns",
 			    wanted->numbers[i]);

@@ -43,8 +43,8 @@ static void values_put(const struct chart *chart, double step)
 {
 	struct buffer *out = chart->out;
 
-	for (double value = 0; value <= chart->most * 1.0001; value += step) {
-		const double y = chart_y(chart, value);
+	for (int i = 0; i * step <= chart->most * 1.0001; i++) {
+		const double value = i * step, y = chart_y(chart, value);
 
 		buffer_printf(out,
 			      "<line class=\"%s\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>",

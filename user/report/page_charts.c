@@ -441,7 +441,7 @@ static void numbers_put(struct buffer *out, const struct report *report)
 
 void page_charts(struct buffer *out, const struct report *report)
 {
-	struct curves curves;
+	struct curves curves = {0};
 
 	page_section(out, "time", "Over time", NULL);
 	buffer_text(out, "<h3>Claimed</h3>\n");
