@@ -102,8 +102,9 @@ class Load:
             self.bind(TCP, taken.getsockname())
 
     def in_use_on(self, _count, address):
-        """Until it is killed; says a line when it begins."""
+        """Until it is killed; says a line when the first one has failed."""
         taken = self.listen(address)
+        self.bind(TCP, taken.getsockname())
         print(flush=True)
         while True:
             self.bind(TCP, taken.getsockname())
