@@ -10,6 +10,7 @@
 #include <bpf/bpf_helpers.h>
 #include <portsnoop/bucket.h>
 #include "compat.bpf.h"
+#include "address.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -36,24 +37,14 @@ struct bucket_file_context {
 
 static __always_inline void record_common(struct bucket_record *record, struct sock *sk)
 {
-	u16 other = BPF_CORE_READ(sk, __sk_common.skc_dport);
-
 	record->socket = (u64)sk;
 	record->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 	record->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
-	record->other_port = bpf_ntohs(other);
+	record->other_port = socket_other_port(sk);
 	record->state = BPF_CORE_READ(sk, __sk_common.skc_state);
-	if (record->family == 6) {
-		BPF_CORE_READ_INTO(&record->local, sk, __sk_common.skc_v6_rcv_saddr);
-		if (other)
-			BPF_CORE_READ_INTO(&record->other, sk, __sk_common.skc_v6_daddr);
-	} else {
-		__be32 v4 = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
-
-		__builtin_memcpy(record->local, &v4, 4);
-		v4 = other ? BPF_CORE_READ(sk, __sk_common.skc_daddr) : 0;
-		__builtin_memcpy(record->other, &v4, 4);
-	}
+	address_local(record->local, record->family, sk);
+	if (record->other_port)
+		address_remote(record->other, record->family, sk);
 	if (BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_ipv6only))
 		record->flags |= BUCKET_V6ONLY;
 }

@@ -22,6 +22,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #include "emit.bpf.h"
 #include "tree.bpf.h"
 #include "process.bpf.h"
+#include "address.bpf.h"
 #include "socket.bpf.h"
 #include "filter.bpf.h"
 #include "tally.bpf.h"

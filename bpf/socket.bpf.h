@@ -156,34 +156,6 @@ static __always_inline void socket_pool(struct sock *sk, struct net *net, u16 *p
 	}
 }
 
-static __always_inline void address_local(u8 *out, u8 family, struct sock *sk)
-{
-	if (family == 6) {
-		BPF_CORE_READ_INTO((struct in6_addr *)out, sk, __sk_common.skc_v6_rcv_saddr);
-	} else {
-		__be32 v4 = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
-
-		__builtin_memcpy(out, &v4, 4);
-	}
-}
-
-static __always_inline void address_remote(u8 *out, u8 family, struct sock *sk)
-{
-	if (family == 6) {
-		BPF_CORE_READ_INTO((struct in6_addr *)out, sk, __sk_common.skc_v6_daddr);
-	} else {
-		__be32 v4 = BPF_CORE_READ(sk, __sk_common.skc_daddr);
-
-		__builtin_memcpy(out, &v4, 4);
-	}
-}
-
-/* 0: it has no other side. */
-static __always_inline u16 socket_other_port(struct sock *sk)
-{
-	return bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
-}
-
 static __always_inline void event_remote(struct wire_event *event, struct sock *sk)
 {
 	event->other_port = socket_other_port(sk);
