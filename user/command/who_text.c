@@ -8,6 +8,7 @@
 #include "command/who_claim.h"
 #include "lib/cleanup.h"
 #include "lib/escape.h"
+#include "lib/order.h"
 #include "model/message.h"
 
 #define MANY 10	     /* sockets or processes: more of a kind are summarised */
@@ -270,11 +271,6 @@ static void holding_print(struct text *text, const struct holding *holding, bool
 
 /* ---- order ---- */
 
-static int order_of(uint64_t a, uint64_t b)
-{
-	return a < b ? -1 : a > b;
-}
-
 static unsigned int state_rank(const struct holding *holding)
 {
 	switch (holding->state) {
@@ -291,24 +287,24 @@ static unsigned int state_rank(const struct holding *holding)
 /* The same kind of socket of the same processes: 0. */
 static int kind_compare(const struct holding *a, const struct holding *b, uint32_t own_netns)
 {
-	int order = order_of(a->local_port, b->local_port);
+	int order = number_compare(a->local_port, b->local_port);
 
 	if (!order)
-		order = order_of(a->netns != own_netns, b->netns != own_netns);
+		order = number_compare(a->netns != own_netns, b->netns != own_netns);
 	if (!order)
-		order = order_of(a->netns, b->netns);
+		order = number_compare(a->netns, b->netns);
 	if (!order)
-		order = order_of(a->protocol, b->protocol);
+		order = number_compare(a->protocol, b->protocol);
 	if (!order)
-		order = order_of(state_rank(a), state_rank(b));
+		order = number_compare(state_rank(a), state_rank(b));
 	if (!order)
-		order = order_of(a->state, b->state);
+		order = number_compare(a->state, b->state);
 	if (!order)
-		order = order_of(a->holder_count, b->holder_count);
+		order = number_compare(a->holder_count, b->holder_count);
 	for (size_t i = 0; !order && i < a->holder_count; i++)
-		order = order_of(a->holders[i].pid, b->holders[i].pid);
+		order = number_compare(a->holders[i].pid, b->holders[i].pid);
 	if (!order)
-		order = order_of(a->orphan, b->orphan);
+		order = number_compare(a->orphan, b->orphan);
 	return order;
 }
 
@@ -318,7 +314,7 @@ static int holding_compare(const void *first, const void *second, void *own_netn
 	int order = kind_compare(*a, *b, *(const uint32_t *)own_netns);
 
 	/* as they stood in the list */
-	return order ? order : order_of((uintptr_t)*a, (uintptr_t)*b);
+	return order ? order : number_compare((uintptr_t)*a, (uintptr_t)*b);
 }
 
 /* ---- many ---- */

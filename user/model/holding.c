@@ -4,10 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int number_compare(uint64_t a, uint64_t b)
-{
-	return a < b ? -1 : a > b;
-}
+#include "lib/order.h"
 
 /* Every member that two holdings can differ in, so that the order is the same in each
  * run. */

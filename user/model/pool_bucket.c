@@ -5,12 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/order.h"
 #include "model/conflict.h"
-
-static int number_compare(uint64_t a, uint64_t b)
-{
-	return a < b ? -1 : a > b;
-}
 
 static int socket_compare(const void *first, const void *second)
 {

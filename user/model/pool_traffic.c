@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/order.h"
 #include "model/conflict.h"
 
 #define NS 1e9
@@ -28,11 +29,6 @@ static const struct tally_place_row **places_sort(const struct tally_reading *re
 		sorted[i] = &reading->places[i];
 	qsort(sorted, reading->place_count, sizeof(const struct tally_place_row *), place_compare);
 	return sorted;
-}
-
-static int number_compare(uint64_t a, uint64_t b)
-{
-	return a < b ? -1 : a > b;
 }
 
 /* Pools of one destination, from wherever, are alike. */

@@ -8,6 +8,7 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+#include "lib/order.h"
 #include "model/container.h"
 #include "model/message.h"
 #include "model/text.h"
@@ -407,19 +408,15 @@ static void history_add(struct rate *rate, struct rate_group *group)
 
 /* ---- order ---- */
 
-static int number_compare(uint64_t a, uint64_t b)
-{
-	return (a < b) - (a > b);
-}
-
+/* The most first. */
 static int total_compare(const void *first, const void *second)
 {
 	const struct rate_group *a = *(struct rate_group *const *)first;
 	const struct rate_group *b = *(struct rate_group *const *)second;
-	int order = number_compare(rate_attempts(&a->sum.now), rate_attempts(&b->sum.now));
+	int order = number_compare(rate_attempts(&b->sum.now), rate_attempts(&a->sum.now));
 
 	if (!order)
-		order = number_compare(a->sum.now.connect_failures, b->sum.now.connect_failures);
+		order = number_compare(b->sum.now.connect_failures, a->sum.now.connect_failures);
 	return order ? order : memcmp(&a->subject, &b->subject, sizeof(a->subject));
 }
 
@@ -428,7 +425,7 @@ static int interval_compare(const void *first, const void *second)
 	const struct rate_group *a = *(struct rate_group *const *)first;
 	const struct rate_group *b = *(struct rate_group *const *)second;
 	const struct rate_counts in_a = rate_interval(&a->sum), in_b = rate_interval(&b->sum);
-	int order = number_compare(rate_attempts(&in_a), rate_attempts(&in_b));
+	int order = number_compare(rate_attempts(&in_b), rate_attempts(&in_a));
 
 	return order ? order : total_compare(first, second);
 }
