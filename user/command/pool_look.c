@@ -73,14 +73,6 @@ bool pool_look_watches(const struct pool_look *look)
 
 /* ---- namespaces ---- */
 
-static const struct netns *netns_find(const struct netns_list *names, uint32_t inode)
-{
-	for (size_t i = 0; i < names->count; i++)
-		if (names->list[i].inode == inode)
-			return &names->list[i];
-	return NULL;
-}
-
 static bool has_sockets(const struct holdings *holdings, uint32_t netns)
 {
 	size_t low = 0, high = holdings->count;
@@ -161,7 +153,7 @@ static int places_find(const struct pool_look *look, struct pool_picture *pictur
 	picture->places = calloc(picture->names.count + 1, sizeof(*picture->places));
 	if (!picture->places)
 		return log_error(-ENOMEM, "pool");
-	named = netns_find(&picture->names, own.inode);
+	named = netns_list_find(&picture->names, own.inode);
 	if (named)
 		own.name = named->name;
 	if (!look->options.namespaces || number_list_has(look->options.namespaces, own.inode))
@@ -221,7 +213,7 @@ static int buckets_take(const struct pool_look *look, struct pool_picture *pictu
 		else
 			error = buckets_read_netns(
 				look->buckets,
-				place->own ? NULL : netns_find(&picture->names, place->netns),
+				place->own ? NULL : netns_list_find(&picture->names, place->netns),
 				&list, &count);
 		if (error == -ENOENT) /* gone meanwhile */
 			error = 0;

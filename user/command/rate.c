@@ -175,6 +175,7 @@ static int rate_count(struct run *run)
 		error = rate_take(run->rate, &reading);
 	if (error)
 		return log_error(error, "the tally in the kernel cannot be read");
+	rate_names_age(view->names);
 	view->wall = reading.wall;
 	view->boot_offset = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME);
 	memcpy(view->rest, reading.rest, sizeof(view->rest));

@@ -12,6 +12,9 @@ struct rate_names; /* of users and network namespaces, as this machine knows the
 
 struct rate_names *rate_names_new(void); /* NULL without memory */
 void rate_names_free(struct rate_names *names);
+/* The machine may have changed: network namespaces are listed anew, once, when the next
+ * unknown one is asked for. */
+void rate_names_age(struct rate_names *names);
 const char *rate_user_name(struct rate_names *names, uint32_t uid);    /* NULL: unknown */
 const char *rate_netns_name(struct rate_names *names, uint32_t inode); /* NULL: has none */
 

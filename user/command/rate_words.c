@@ -27,11 +27,16 @@ struct known_user {
 struct rate_names {
 	struct known_user *users;
 	struct netns_list namespaces;
+	bool aged;
 };
 
 struct rate_names *rate_names_new(void)
 {
-	return calloc(1, sizeof(struct rate_names));
+	struct rate_names *names = calloc(1, sizeof(*names));
+
+	if (names)
+		names->aged = true;
+	return names;
 }
 
 void rate_names_free(struct rate_names *names)
@@ -71,25 +76,23 @@ const char *rate_user_name(struct rate_names *names, uint32_t uid)
 	return NULL;
 }
 
-static const struct netns *netns_find(const struct rate_names *names, uint32_t inode)
+void rate_names_age(struct rate_names *names)
 {
-	for (size_t i = 0; i < names->namespaces.count; i++)
-		if (names->namespaces.list[i].inode == inode)
-			return &names->namespaces.list[i];
-	return NULL;
+	names->aged = true;
 }
 
 const char *rate_netns_name(struct rate_names *names, uint32_t inode)
 {
-	const struct netns *netns = netns_find(names, inode);
+	const struct netns *netns = netns_list_find(&names->namespaces, inode);
 
-	/* One that is new; the list is a walk over all processes. */
-	if (!netns) {
+	/* A new one, or one that is gone: the list is a walk over all processes. */
+	if (!netns && names->aged) {
+		names->aged = false;
 		netns_list_free(&names->namespaces);
 		names->namespaces = (struct netns_list){0};
 		if (netns_list_read(&names->namespaces))
 			names->namespaces = (struct netns_list){0};
-		netns = netns_find(names, inode);
+		netns = netns_list_find(&names->namespaces, inode);
 	}
 	return netns ? netns->name : NULL;
 }

@@ -93,10 +93,9 @@ bool who_self_connected(const struct holding *holding)
 
 const char *who_netns_name(const struct who_view *view, uint32_t netns)
 {
-	for (size_t i = 0; view->names && i < view->names->count; i++)
-		if (view->names->list[i].inode == netns)
-			return view->names->list[i].name;
-	return NULL;
+	const struct netns *named = view->names ? netns_list_find(view->names, netns) : NULL;
+
+	return named ? named->name : NULL;
 }
 
 void who_protocol(struct buffer *out, const struct holding *holding)

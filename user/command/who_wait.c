@@ -270,9 +270,10 @@ static int netns_watch(struct wait *wait, uint32_t inode)
 	if (inode == own.inode)
 		return destroy_watch_add(wait->watch, &own);
 	for (int again = 0; again < 2; again++) {
-		for (size_t i = 0; i < who->names.count; i++)
-			if (who->names.list[i].inode == inode)
-				return destroy_watch_add(wait->watch, &who->names.list[i]);
+		const struct netns *named = netns_list_find(&who->names, inode);
+
+		if (named)
+			return destroy_watch_add(wait->watch, named);
 		netns_list_free(&who->names);
 		if (netns_list_read(&who->names))
 			break;

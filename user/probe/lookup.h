@@ -24,6 +24,8 @@ struct netns_list {
 };
 int netns_list_read(struct netns_list *namespaces); /* 0 or negative errno */
 void netns_list_free(struct netns_list *namespaces);
+/* NULL: it is not among them. Valid as long as the list. */
+const struct netns *netns_list_find(const struct netns_list *namespaces, uint32_t inode);
 
 struct lookup_query {
 	const struct port_set *ports; /* local ports */

@@ -215,6 +215,14 @@ void netns_list_free(struct netns_list *namespaces)
 	*namespaces = (struct netns_list){0};
 }
 
+const struct netns *netns_list_find(const struct netns_list *namespaces, uint32_t inode)
+{
+	for (size_t i = 0; i < namespaces->count; i++)
+		if (namespaces->list[i].inode == inode)
+			return &namespaces->list[i];
+	return NULL;
+}
+
 int netns_visit(const struct netns *netns, int (*visit)(void *context), void *context)
 {
 	CLEANUP_FD int own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
