@@ -80,6 +80,39 @@ static void test_many(void **state)
 	server_close(server);
 }
 
+/* ---- an end that is seen before what was said ---- */
+
+static unsigned int ends_seen_early;
+
+/* As Linux does it when the other end speaks and hangs up within one call. */
+ssize_t recv(int fd, void *bytes, size_t size, int flags)
+{
+	if (ends_seen_early && recvfrom(fd, bytes, size, flags | MSG_PEEK, NULL, NULL) > 0) {
+		ends_seen_early--;
+		return 0;
+	}
+	return recvfrom(fd, bytes, size, flags, NULL, NULL);
+}
+
+static void test_hangs_up_with_its_answer(void **state)
+{
+	CLEANUP(world_free) struct world world;
+	CLEANUP(service_answer_free) struct service_answer answer;
+	struct wire_event event = world_claim(42, 60002, 7, RECORDS_TIME + 5);
+	struct server *server;
+
+	(void)state;
+	world_make(&world);
+	world_tell(&world, &event);
+	server = service_start(&world, LONG_MS);
+	ends_seen_early = 1;
+	assert_int_equal(service_ask_in_thread(server, &service_all, &answer), 1);
+	assert_int_equal(ends_seen_early, 0);
+	assert_string_equal(answer.why, "");
+	assert_int_equal(answer.count, 1);
+	server_close(server);
+}
+
 static void test_nobody(void **state)
 {
 	struct service_query elsewhere = service_all;
@@ -444,6 +477,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_question_and_answer),
 		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_hangs_up_with_its_answer),
 		cmocka_unit_test(test_nobody),
 		cmocka_unit_test(test_dead_sockets),
 		cmocka_unit_test(test_name_taken),

@@ -69,8 +69,7 @@ static void candidate_fail(struct inquiry *inquiry, struct candidate *candidate,
 	candidate_end(candidate);
 }
 
-/* One message. Its size, or negative errno: -EAGAIN, -ECONNRESET. */
-static ssize_t message_receive(struct inquiry *inquiry, int fd)
+static ssize_t receive_once(struct inquiry *inquiry, int fd)
 {
 	ssize_t size;
 
@@ -78,8 +77,18 @@ static ssize_t message_receive(struct inquiry *inquiry, int fd)
 		size = recv(fd, inquiry->message, sizeof(inquiry->message),
 			    MSG_DONTWAIT | MSG_TRUNC);
 	while (size < 0 && errno == EINTR);
-	if (size < 0)
-		return -errno;
+	return size < 0 ? -errno : size;
+}
+
+/* One message. Its size, or negative errno: -EAGAIN, -ECONNRESET. */
+static ssize_t message_receive(struct inquiry *inquiry, int fd)
+{
+	ssize_t size = receive_once(inquiry, fd);
+
+	/* Linux looks for a message first and for the end of the connection afterwards. Who
+	 * answers and hangs up in between seems to have said nothing: then it is all there. */
+	if (!size)
+		size = receive_once(inquiry, fd);
 	if (size > (ssize_t)sizeof(inquiry->message))
 		return -EBADMSG;
 	return size ? size : -ECONNRESET;
