@@ -23,13 +23,6 @@ static void text_put(struct json *json, const char *key, const char *bytes, size
 	json_text(json, bytes, length);
 }
 
-static void address_put(struct json *json, const char *key, const uint8_t *bytes, uint8_t family)
-{
-	char text[TEXT_ADDRESS];
-
-	text_put(json, key, text, (size_t)(text_address(text, bytes, family) - text));
-}
-
 /* ---- what every record begins with ---- */
 
 static void head_put(struct json *json, const struct pool_view *view, const char *kind,
@@ -44,18 +37,6 @@ static void head_put(struct json *json, const struct pool_view *view, const char
 	json_close(json, ']');
 	member_string(json, "action", action);
 	member_string(json, "dataset", "portsnoop.pool");
-	json_close(json, '}');
-}
-
-static void network_put(struct json *json, uint16_t protocol, uint8_t family)
-{
-	const char *transport = event_transport(&(struct wire_event){.protocol = protocol});
-
-	member_object(json, "network");
-	if (transport)
-		member_string(json, "transport", transport);
-	if (family)
-		member_string(json, "type", family == 4 ? "ipv4" : "ipv6");
 	json_close(json, '}');
 }
 
@@ -170,12 +151,9 @@ static void use_put(struct json *json, const struct pool_view *view, const struc
 	member_string(json, "way", pool_words_way(key));
 	member_flag(json, "elsewhere", pool_is_elsewhere(key));
 	if (!pool_is_elsewhere(key))
-		address_put(json, "source", key->local, key->family);
+		member_address(json, "source", key->local, key->family);
 	if (key->way == POOL_CONNECT && !pool_is_elsewhere(key)) {
-		member_object(json, "destination");
-		address_put(json, "ip", key->other, key->family);
-		member_number(json, "port", key->other_port);
-		json_close(json, '}');
+		member_endpoint(json, "destination", key->other, key->family, key->other_port);
 	}
 	member_number(json, "low", key->low);
 	member_number(json, "high", key->high);
@@ -194,7 +172,7 @@ static void row_put(struct buffer *out, const struct pool_view *view,
 
 	json_open(&json, '{');
 	head_put(&json, view, kind, action, message);
-	network_put(&json, row->use.key.protocol, row->use.key.family);
+	member_network(&json, row->use.key.protocol, row->use.key.family);
 	host_put(&json, view);
 	member_object(&json, "portsnoop");
 	member_number(&json, "schema", 1);
@@ -246,7 +224,7 @@ static void failure_put(struct buffer *out, const struct pool_view *view,
 		member_string(&json, "code", error);
 		json_close(&json, '}');
 	}
-	network_put(&json, failure->protocol, 0);
+	member_network(&json, failure->protocol, 0);
 	if (failure->pid) {
 		member_object(&json, "process");
 		member_number(&json, "pid", failure->pid);

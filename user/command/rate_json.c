@@ -194,37 +194,21 @@ static void netns_put(struct json *json, const struct rate_view *view, uint32_t 
 		member_string(json, "netns_name", name);
 }
 
-static void address_put(struct json *json, const char *key, const uint8_t *bytes, uint8_t family,
-			uint16_t port)
-{
-	char text[TEXT_ADDRESS];
-
-	member_object(json, key);
-	json_key(json, "ip");
-	json_text(json, text, (size_t)(text_address(text, bytes, family) - text));
-	if (port)
-		member_number(json, "port", port);
-	json_close(json, '}');
-}
-
 static void destination_put(struct json *json, const struct rate_view *view,
 			    const struct rate_group *group)
 {
 	const struct rate_subject *subject = &group->subject;
 
-	member_object(json, "network");
-	member_transport(json, subject->protocol);
-	if (subject->family)
-		member_string(json, "type", subject->family == 4 ? "ipv4" : "ipv6");
-	json_close(json, '}');
+	member_network(json, subject->protocol, subject->family);
 	if (subject->kind == RATE_NONE) {
 		member_string(json, "destination", NULL);
 		member_string(json, "trigger", trigger_name(subject->trigger));
 	} else {
-		address_put(json, "destination", subject->address, subject->family, subject->port);
+		member_endpoint(json, "destination", subject->address, subject->family,
+				subject->port);
 	}
 	if (group->source_family && !(group->mixed & RATE_MIXED_SOURCE))
-		address_put(json, "source", group->source, group->source_family, 0);
+		member_endpoint(json, "source", group->source, group->source_family, 0);
 	if (!(group->mixed & RATE_MIXED_POOL)) {
 		member_array(json, "pool");
 		json_unsigned(json, group->pool_low);

@@ -17,24 +17,12 @@ static void text_put(struct json *json, const char *key, const char *string)
 		member_string(json, key, string);
 }
 
-static void endpoint_put(struct json *json, const char *key, const uint8_t *bytes, uint8_t family,
-			 uint16_t port)
-{
-	char text[TEXT_ADDRESS];
-
-	member_object(json, key);
-	json_key(json, "ip");
-	json_text(json, text, (size_t)(text_address(text, bytes, family) - text));
-	member_number(json, "port", port);
-	json_close(json, '}');
-}
-
 /* As in the packets: IPv4 for v4-mapped addresses. */
 static void packet_put(struct json *json, const char *key, const uint8_t *bytes, uint8_t family,
 		       uint16_t port)
 {
 	bytes = event_packet_address(bytes, &family);
-	endpoint_put(json, key, bytes, family, port);
+	member_endpoint(json, key, bytes, family, port);
 }
 
 static void args_put(struct json *json, const char *args, size_t length)
@@ -116,10 +104,7 @@ static bool is_ipv4(const struct holding *holding)
 
 static void network_put(struct json *json, const struct holding *holding)
 {
-	member_object(json, "network");
-	member_transport(json, holding->protocol);
-	member_string(json, "type", is_ipv4(holding) ? "ipv4" : "ipv6");
-	json_close(json, '}');
+	member_network(json, holding->protocol, is_ipv4(holding) ? 4 : 6);
 	if (holding->state == HOLDING_LISTEN)
 		packet_put(json, "server", holding->local, holding->family, holding->local_port);
 	if (!holding->other_port)
@@ -259,9 +244,10 @@ static void own_put(struct json *json, const struct who_view *view, const struct
 	member_object(json, "portsnoop");
 	member_number(json, "schema", 1);
 	member_string(json, "state", holding_state_name(holding->state));
-	endpoint_put(json, "local", holding->local, holding->family, holding->local_port);
+	member_endpoint(json, "local", holding->local, holding->family, holding->local_port);
 	if (holding->other_port)
-		endpoint_put(json, "remote", holding->other, holding->family, holding->other_port);
+		member_endpoint(json, "remote", holding->other, holding->family,
+				holding->other_port);
 	class_put(json, view, holding);
 	uses_put(json, holding);
 	options_put(json, holding->flags);

@@ -72,14 +72,35 @@ void member_user(struct json *json, uint32_t uid, const char *name)
 	json_close(json, '}');
 }
 
-void member_transport(struct json *json, uint16_t protocol)
+void member_address(struct json *json, const char *key, const uint8_t *bytes, uint8_t family)
+{
+	char text[TEXT_ADDRESS];
+
+	json_key(json, key);
+	json_text(json, text, (size_t)(text_address(text, bytes, family) - text));
+}
+
+void member_endpoint(struct json *json, const char *key, const uint8_t *bytes, uint8_t family,
+		     uint16_t port)
+{
+	member_object(json, key);
+	member_address(json, "ip", bytes, family);
+	member_number_if(json, "port", port);
+	json_close(json, '}');
+}
+
+void member_network(struct json *json, uint16_t protocol, uint8_t family)
 {
 	const char *name = event_transport(&(struct wire_event){.protocol = protocol});
 
+	member_object(json, "network");
 	if (name)
 		member_string(json, "transport", name);
 	else
 		number_text(json, "iana_number", protocol);
+	if (family)
+		member_string(json, "type", family == 4 ? "ipv4" : "ipv6");
+	json_close(json, '}');
 }
 
 void member_event(struct json *json, const char *kind)

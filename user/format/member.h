@@ -18,8 +18,14 @@ void member_object(struct json *json, const char *key);		  /* to be closed */
 void member_array(struct json *json, const char *key);		  /* to be closed */
 /* "user"; `name` NULL: unknown. */
 void member_user(struct json *json, uint32_t uid, const char *name);
-/* Of "network": "transport", or "iana_number" without a name. IPPROTO_*. */
-void member_transport(struct json *json, uint16_t protocol);
+/* An IP; `family` 4 or 6. */
+void member_address(struct json *json, const char *key, const uint8_t *bytes, uint8_t family);
+/* An object: "ip", and "port" unless it is 0. */
+void member_endpoint(struct json *json, const char *key, const uint8_t *bytes, uint8_t family,
+		     uint16_t port);
+/* "network": "transport", or "iana_number" without a name (IPPROTO_*), and "type" unless
+ * `family` is 0. */
+void member_network(struct json *json, uint16_t protocol, uint8_t family);
 /* "ecs", and the beginning of "event": to be closed. */
 void member_event(struct json *json, const char *kind);
 
