@@ -14,10 +14,13 @@ struct format_options {
 	unsigned int field_count;
 	unsigned int width; /* columns of the terminal; 0: unlimited (not a terminal) */
 	bool color;
+	bool no_args;	  /* leaves out arguments of processes: they can hold secrets */
+	size_t line_most; /* bytes of a line, its newline included: what is too long in it is
+			   * cut, and marked; 0: no limit */
 };
 
 struct format_ops {
-	const char *name; /* "json", "csv", "table" */
+	const char *name; /* "ecs" (also "json"), "csv", "table", "otlp", "ocsf" */
 	const char *help;
 	struct format *(*open)(const struct format_options *options); /* NULL without memory */
 	/* Once, before the first event; the heading, if there is one. */
@@ -27,7 +30,12 @@ struct format_ops {
 	void (*close)(struct format *format);
 };
 
-extern const struct format_ops format_json, format_csv, format_table;
+extern const struct format_ops format_json, format_csv, format_table, format_ocsf;
+/* One request of OTLP/HTTP in JSON a line, as the collector's file exporter writes it; and
+ * for otlp_request() the records alone, one a line. */
+extern const struct format_ops format_otlp, format_otlp_record;
+/* For journald: one datagram of its native protocol. For ClickHouse: JSONEachRow. */
+extern const struct format_ops format_journal, format_row;
 const struct format_ops *format_find(const char *name);
 
 #endif

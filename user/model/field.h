@@ -103,6 +103,10 @@ struct field {
 	uint16_t actions;   /* bit per enum event_action that it can apply to */
 	struct value (*get)(const struct event *event, struct field_scratch *scratch);
 	const char *help; /* one line, for people */
+	/* Its names elsewhere; NULL: it is not there. */
+	const char *otel; /* attribute of an OpenTelemetry log record */
+	const char *ocsf; /* dotted path in OCSF's Network Activity */
+	const char *sql;  /* column of the fleet's table */
 };
 
 extern const struct field field_table[];
