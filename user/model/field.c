@@ -17,6 +17,7 @@
 #define LOST BIT(EVENT_LOST)
 #define START BIT(EVENT_START)
 #define END BIT(EVENT_END)
+#define TOTALS (END | BIT(EVENT_HEARTBEAT))
 
 #define FIELD(name, get_, actions_, help_, ...)                                                    \
 	{                                                                                          \
@@ -31,7 +32,7 @@ const struct field field_table[] = {
 	FIELD("message", message, ALL, "the event as a sentence", COLUMN("MESSAGE", 60, 20)),
 	FIELD("ecs.version", ecs_version, ALL, "version of the Elastic Common Schema",
 	      .scope = SCOPE_STREAM),
-	FIELD("event.kind", kind, ALL, "always event", .scope = SCOPE_STREAM),
+	FIELD("event.kind", kind, ALL, "event; of a heartbeat, metric", .scope = SCOPE_KIND),
 	FIELD("event.category", category, ALL, "always network", .scope = SCOPE_STREAM),
 	FIELD("event.type", type, ALL, "kind of change: start, end, connection, denied, info",
 	      .scope = SCOPE_KIND),
@@ -178,10 +179,11 @@ const struct field field_table[] = {
 	FIELD(PORT "stream.ring_bytes", stream_ring_bytes, START, "size of the ring buffer"),
 	FIELD(PORT "stream.not_covered", stream_not_covered, START,
 	      "claims that these hooks cannot see on this kernel"),
-	FIELD(PORT "totals.seen", total_seen, END, "records that the kernel's side wanted to send"),
-	FIELD(PORT "totals.lost", total_lost, END, "of these, without room in the ring"),
-	FIELD(PORT "totals.filtered", total_filtered, END, "of these, held back by a filter"),
-	FIELD(PORT "totals.untracked", total_untracked, END, "calls and sockets without room"),
+	FIELD(PORT "totals.seen", total_seen, TOTALS,
+	      "records that the kernel's side wanted to send; in a heartbeat so far"),
+	FIELD(PORT "totals.lost", total_lost, TOTALS, "of these, without room in the ring"),
+	FIELD(PORT "totals.filtered", total_filtered, TOTALS, "of these, held back by a filter"),
+	FIELD(PORT "totals.untracked", total_untracked, TOTALS, "calls and sockets without room"),
 	FIELD(PORT "totals.unseen", total_unseen, END, "releases whose claim was not seen"),
 	FIELD(PORT "totals.skipped", total_skipped, END,
 	      "runs that the kernel left out; null: it does not tell"),
