@@ -327,6 +327,11 @@ HOT char *value_put(struct format *format, char *to, const struct value *value)
 		return text_unsigned(to, value->number);
 	case VALUE_SIGNED:
 		return text_signed(to, value->integer);
+	case VALUE_NUMERAL:
+		*to++ = '"';
+		to = text_unsigned(to, value->number);
+		*to++ = '"';
+		return to;
 	case VALUE_ADDRESS:
 		*to++ = '"';
 		to = text_address(to, value->address.bytes, value->address.family);
