@@ -158,6 +158,13 @@ GET(stream_not_covered)
 	return tokens(scratch, count);
 }
 
+GET(truncated)
+{
+	for (unsigned int i = 0; i < event->truncated_count; i++)
+		scratch->tokens[i] = event->truncated[i];
+	return tokens(scratch, event->truncated_count);
+}
+
 GET(total_skipped)
 {
 	/* this kernel does not count it */
