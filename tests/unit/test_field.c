@@ -563,7 +563,22 @@ static void stream_events(void **state)
 	end.skipped = UINT64_MAX;
 	IS("portsnoop.totals.skipped", "null");
 
+	scene.event.end = NULL;
+	scene.event.action = EVENT_HEARTBEAT;
+	scene.event.heartbeat = &(struct wire_heartbeat){.seen = 90, .lost = 1, .untracked = 2};
+	IS("message", "still watching: 90 records seen, 1 lost");
+	IS("event.action", "heartbeat");
+	IS("event.kind", "metric");
+	IS("event.type", "info");
+	IS("portsnoop.totals.seen", "90");
+	IS("portsnoop.totals.untracked", "2");
+	ABSENT("portsnoop.totals.unseen");
+	ABSENT("portsnoop.totals.skipped");
+	ABSENT("event.outcome");
+	scene.event.heartbeat = NULL;
+
 	scene.event.action = EVENT_START;
+	IS("event.kind", "event");
 	IS("message", "watching ports on web1, kernel 6.12.0");
 	IS("portsnoop.tier", "tracepoint");
 	IS("portsnoop.stream.cpus", "4");

@@ -17,6 +17,7 @@
 #define LOST BIT(EVENT_LOST)
 #define START BIT(EVENT_START)
 #define END BIT(EVENT_END)
+#define TOTALS (END | BIT(EVENT_HEARTBEAT))
 
 #define FIELD(name, get_, actions_, help_, ...)                                                    \
 	{                                                                                          \
@@ -35,7 +36,7 @@ const struct field field_table[] = {
 	      .otel = "/body", .ocsf = "message"),
 	FIELD("ecs.version", ecs_version, ALL, "version of the Elastic Common Schema",
 	      .scope = SCOPE_STREAM),
-	FIELD("event.kind", kind, ALL, "always event", .scope = SCOPE_STREAM),
+	FIELD("event.kind", kind, ALL, "event; of a heartbeat, metric", .scope = SCOPE_KIND),
 	FIELD("event.category", category, ALL, "always network", .scope = SCOPE_STREAM),
 	FIELD("event.type", type, ALL, "kind of change: start, end, connection, denied, info",
 	      .scope = SCOPE_KIND),
@@ -235,13 +236,14 @@ const struct field field_table[] = {
 	      OWN("stream.ring_bytes")),
 	FIELD(PORT "stream.not_covered", stream_not_covered, START,
 	      "claims that these hooks cannot see on this kernel", OWN("stream.not_covered")),
-	FIELD(PORT "totals.seen", total_seen, END, "records that the kernel's side wanted to send",
+	FIELD(PORT "totals.seen", total_seen, TOTALS,
+	      "records that the kernel's side wanted to send; in a heartbeat so far",
 	      OWN("totals.seen")),
-	FIELD(PORT "totals.lost", total_lost, END, "of these, without room in the ring",
+	FIELD(PORT "totals.lost", total_lost, TOTALS, "of these, without room in the ring",
 	      OWN("totals.lost")),
-	FIELD(PORT "totals.filtered", total_filtered, END, "of these, held back by a filter",
+	FIELD(PORT "totals.filtered", total_filtered, TOTALS, "of these, held back by a filter",
 	      OWN("totals.filtered")),
-	FIELD(PORT "totals.untracked", total_untracked, END, "calls and sockets without room",
+	FIELD(PORT "totals.untracked", total_untracked, TOTALS, "calls and sockets without room",
 	      OWN("totals.untracked")),
 	FIELD(PORT "totals.unseen", total_unseen, END, "releases whose claim was not seen",
 	      OWN("totals.unseen")),
