@@ -316,7 +316,7 @@ static char *put(char *to, const char *text, size_t length)
 #define HOT static inline __attribute__((always_inline))
 
 /* Values of a known greatest size, at `to` in room that has been made for them. */
-HOT char *value_put(struct format *format, char *to, const struct value *value)
+HOT char *value_put(struct second_cache *cache, char *to, const struct value *value)
 {
 	switch (value->kind) {
 	case VALUE_NULL:
@@ -327,6 +327,11 @@ HOT char *value_put(struct format *format, char *to, const struct value *value)
 		return text_unsigned(to, value->number);
 	case VALUE_SIGNED:
 		return text_signed(to, value->integer);
+	case VALUE_NUMERAL:
+		*to++ = '"';
+		to = text_unsigned(to, value->number);
+		*to++ = '"';
+		return to;
 	case VALUE_ADDRESS:
 		*to++ = '"';
 		to = text_address(to, value->address.bytes, value->address.family);
@@ -334,7 +339,7 @@ HOT char *value_put(struct format *format, char *to, const struct value *value)
 		return to;
 	case VALUE_TIME:
 		*to++ = '"';
-		to = second_cache_time(&format->cache, to, value->integer);
+		to = second_cache_time(cache, to, value->integer);
 		*to++ = '"';
 		return to;
 	case VALUE_RANGE:
@@ -349,9 +354,10 @@ HOT char *value_put(struct format *format, char *to, const struct value *value)
 	}
 }
 
-static void objects_write(struct format *format, struct buffer *out, const struct value *value);
+static void objects_write(struct second_cache *cache, struct buffer *out,
+			  const struct value *value);
 
-HOT void value_write(struct format *format, struct buffer *out, const struct value *value)
+HOT void value_write(struct second_cache *cache, struct buffer *out, const struct value *value)
 {
 	switch (value->kind) {
 	case VALUE_TOKEN:
@@ -367,7 +373,7 @@ HOT void value_write(struct format *format, struct buffer *out, const struct val
 		tokens_write(out, value);
 		break;
 	case VALUE_OBJECTS:
-		objects_write(format, out, value);
+		objects_write(cache, out, value);
 		break;
 	default:
 		break;
@@ -393,7 +399,7 @@ static void member_key(struct buffer *out, const char *path, const char *before)
 	buffer_append(out, "\":", 2);
 }
 
-static void object_write(struct format *format, struct buffer *out, const struct value *value,
+static void object_write(struct second_cache *cache, struct buffer *out, const struct value *value,
 			 unsigned int index)
 {
 	const struct object_list *list = value->objects.list;
@@ -409,18 +415,14 @@ static void object_write(struct format *format, struct buffer *out, const struct
 			continue;
 		member_key(out, member->path, before);
 		before = member->path;
-		if (!buffer_room(out, STEP_ROOM))
-			return;
-		out->length =
-			(size_t)(value_put(format, out->data + out->length, &part) - out->data);
-		value_write(format, out, &part);
+		value_json(out, &part, cache);
 	}
 	if (before && strchr(before, '.'))
 		buffer_byte(out, '}');
 	buffer_byte(out, '}');
 }
 
-static void objects_write(struct format *format, struct buffer *out, const struct value *value)
+static void objects_write(struct second_cache *cache, struct buffer *out, const struct value *value)
 {
 	unsigned int count = value->objects.list->count(value->objects.event);
 
@@ -428,9 +430,17 @@ static void objects_write(struct format *format, struct buffer *out, const struc
 	for (unsigned int i = 0; i < count; i++) {
 		if (i)
 			buffer_byte(out, ',');
-		object_write(format, out, value, i);
+		object_write(cache, out, value, i);
 	}
 	buffer_byte(out, ']');
+}
+
+void value_json(struct buffer *out, const struct value *value, struct second_cache *cache)
+{
+	if (!buffer_room(out, STEP_ROOM))
+		return;
+	out->length = (size_t)(value_put(cache, out->data + out->length, value) - out->data);
+	value_write(cache, out, value);
 }
 
 /* Writes one field behind the field `last`, NULL: the first one. Returns the one
@@ -456,9 +466,9 @@ static const struct step *step_write(struct format *format, const struct step *s
 		*to++ = ',';
 	}
 	memcpy(to, step->key[shared], KEY_MAX);
-	to = value_put(format, to + step->key_length[shared], &value);
+	to = value_put(&format->cache, to + step->key_length[shared], &value);
 	out->length = (size_t)(to - out->data);
-	value_write(format, out, &value);
+	value_write(&format->cache, out, &value);
 	return step;
 }
 

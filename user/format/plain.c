@@ -47,6 +47,7 @@ void value_plain(struct buffer *out, const struct value *value, struct second_ca
 		buffer_text(out, value->truth ? "true" : "false");
 		break;
 	case VALUE_UNSIGNED:
+	case VALUE_NUMERAL:
 		buffer_unsigned(out, value->number);
 		break;
 	case VALUE_SIGNED:

@@ -19,6 +19,7 @@ enum event_action {
 	EVENT_LOST,	   /* lost-events */
 	EVENT_START,	   /* stream-start */
 	EVENT_END,	   /* stream-end */
+	EVENT_HEARTBEAT,   /* heartbeat */
 	EVENT_ACTIONS
 };
 
@@ -66,9 +67,10 @@ struct event {
 	int64_t wall_time; /* CLOCK_REALTIME, ns */
 	const struct stream *stream;
 	/* By action, else NULL: */
-	const struct wire_event *socket;   /* the first seven */
-	const struct event_gap *gap;	   /* EVENT_LOST */
-	const struct wire_stream_end *end; /* EVENT_END */
+	const struct wire_event *socket;	/* the first seven */
+	const struct event_gap *gap;		/* EVENT_LOST */
+	const struct wire_stream_end *end;	/* EVENT_END */
+	const struct wire_heartbeat *heartbeat; /* EVENT_HEARTBEAT */
 	/* Claimant of a socket event. NULL: no record of it came (its pid, tid, uid
 	 * and comm still stand in `socket` unless WIRE_NO_CLAIMANT is set). */
 	const struct process *process;

@@ -14,6 +14,7 @@ enum value_kind {
 	VALUE_BOOL,
 	VALUE_UNSIGNED,
 	VALUE_SIGNED,
+	VALUE_NUMERAL, /* an unsigned number that ECS wants as text */
 	VALUE_TOKEN,   /* our own constant, needs no escape */
 	VALUE_TEXT,    /* hostile bytes, not NUL-terminated */
 	VALUE_ADDRESS, /* 16 bytes as in wire_event, family 4 or 6 */
@@ -104,8 +105,10 @@ struct field {
 	struct value (*get)(const struct event *event, struct field_scratch *scratch);
 	const char *help; /* one line, for people */
 	/* Its names elsewhere; NULL: it is not there. */
-	const char *otel; /* attribute of an OpenTelemetry log record */
-	const char *ocsf; /* dotted path in OCSF's Network Activity */
+	const char *otel; /* attribute of an OpenTelemetry log record; "/NAME": a member of
+			   * the record itself, "/resource/NAME": of what it comes from */
+	const char *ocsf; /* dotted path in OCSF's Network Activity; a place that two share
+			   * tells the same: not both have a value, or it is equal */
 	const char *sql;  /* column of the fleet's table */
 };
 
