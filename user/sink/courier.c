@@ -132,6 +132,15 @@ int sink_wait(struct sink *sink, int fd, short events, int timeout_ms)
 	}
 }
 
+static void why_say(struct courier *courier, ssize_t error)
+{
+	struct channel_state *state = courier->pending.state;
+
+	snprintf(state->why, sizeof(state->why), "%s",
+		 *courier->sink.why ? courier->sink.why : strerror((int)-error));
+	courier->sink.why[0] = '\0';
+}
+
 /* ---- what has arrived ---- */
 
 static void connection_works(struct courier *courier)
@@ -152,6 +161,8 @@ static void settle_look(struct courier *courier)
 	if (settled > courier->settled) {
 		pending_settle(pending, settled - courier->settled,
 			       courier->sink.rejected - courier->rejected);
+		if (courier->sink.rejected != courier->rejected)
+			why_say(courier, -EBADMSG);
 		courier->settled = settled;
 		courier->rejected = courier->sink.rejected;
 	}
@@ -168,15 +179,6 @@ static void settle_look(struct courier *courier)
 }
 
 /* ---- the connection ---- */
-
-static void why_say(struct courier *courier, ssize_t error)
-{
-	struct channel_state *state = courier->pending.state;
-
-	snprintf(state->why, sizeof(state->why), "%s",
-		 *courier->sink.why ? courier->sink.why : strerror((int)-error));
-	courier->sink.why[0] = '\0';
-}
 
 static void connection_close(struct courier *courier)
 {
