@@ -28,6 +28,7 @@ static void spool_recount(struct pending *pending)
 	}
 	state->spooled = frames;
 	state->spooled_bytes = pending->spool ? spool_bytes(pending->spool) : 0;
+	state->damaged = pending->spool ? spool_damaged(pending->spool) : 0;
 }
 
 void pending_begin(struct pending *pending, struct channel *channel, struct spool *spool)
