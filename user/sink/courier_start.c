@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,9 +11,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "guard/guard.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/order.h"
+#include "lib/parse.h"
 #include "lib/signals.h"
 #include "sink/courier_inside.h"
 #include "sink/kinds.h"
@@ -126,6 +129,18 @@ static int courier_prepare(struct courier *courier, const struct courier_options
 	return error;
 }
 
+/* Its destination says what it still needs. */
+static int privileges_drop(const struct sink_spec *spec, char why[CHANNEL_WHY])
+{
+	uint64_t port = 0;
+
+	if (sink_is_remote(spec) && parse_unsigned(spec->port, 1, UINT16_MAX, &port)) {
+		snprintf(why, CHANNEL_WHY, "its port is no number");
+		return -EINVAL;
+	}
+	return guard_courier((uint16_t)port, why, CHANNEL_WHY);
+}
+
 static void ready_send(int fd, const struct ready *ready)
 {
 	/* Who does not read it is not there any more, which the channel tells. */
@@ -158,6 +173,8 @@ void courier_run(const struct courier_options *options, int ready_fd)
 	fds_shut(options->channel, ready_fd, options->spec->kind == SINK_STDOUT);
 	if (!ready.error)
 		ready.error = courier_prepare(&courier, options, &ready);
+	if (!ready.error && options->guarded)
+		ready.error = privileges_drop(options->spec, ready.why);
 	ready_send(ready_fd, &ready);
 	if (ready.error)
 		_exit(EXIT_FAILURE);
