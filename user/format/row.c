@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "format/json_value.h"
 #include "lib/escape.h"
-#include "format/plain.h"
 
 #define KEY_MAX 32
 #define TEXT_LEAST 16 /* a text is not cut shorter */
