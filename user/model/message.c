@@ -323,6 +323,11 @@ size_t message_sentence(const struct event *event, char *start)
 		out = text_unsigned(put(out, " records seen, "), event->end->lost);
 		out = put(out, " lost");
 		break;
+	case EVENT_HEARTBEAT:
+		out = text_unsigned(put(out, "still watching: "), event->heartbeat->seen);
+		out = text_unsigned(put(out, " records seen, "), event->heartbeat->lost);
+		out = put(out, " lost");
+		break;
 	default:
 		out = put_socket_event(out, event);
 		break;
