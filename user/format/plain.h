@@ -20,7 +20,4 @@ char *second_cache_time(struct second_cache *cache, char *out, int64_t ns);
  * space, as arguments are typed. */
 void value_plain(struct buffer *out, const struct value *value, struct second_cache *cache);
 
-/* As in JSON; nothing for what is absent. */
-void value_json(struct buffer *out, const struct value *value, struct second_cache *cache);
-
 #endif

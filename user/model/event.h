@@ -86,6 +86,9 @@ struct event {
 	uint64_t lingered;		    /* EVENT_RELEASED: of `duration`, ns in TIME_WAIT;
 					     * 0: none, or not known */
 	const struct ledger_totals *ledger; /* EVENT_END; NULL: there is no ledger */
+	/* Paths of the fields that are cut in the line that is being made; a format sets it. */
+	const char *const *truncated;
+	unsigned int truncated_count;
 };
 
 const char *event_action_name(enum event_action action); /* ECS: "bound-socket" */

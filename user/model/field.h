@@ -20,6 +20,7 @@ enum value_kind {
 	VALUE_ADDRESS, /* 16 bytes as in wire_event, family 4 or 6 */
 	VALUE_TIME,    /* CLOCK_REALTIME, ns */
 	VALUE_TEXTS,   /* hostile bytes, each text ended by a NUL */
+	VALUE_COMMAND, /* as VALUE_TEXTS: one text, as it is typed */
 	VALUE_TOKENS,  /* array of VALUE_TOKEN */
 	VALUE_RANGE,   /* two numbers: [low,high], "low-high" */
 	VALUE_OBJECTS, /* array of objects; where there are none, a summary */
@@ -100,6 +101,8 @@ struct field {
 	bool right;	    /* aligned right: numbers */
 	bool tail;	    /* what matters most is at its end: cut at the start */
 	bool people;	    /* repeats other fields for the eye: in JSON only when asked for */
+	bool cut;	    /* may be shortened where a line would be too long */
+	bool secret;	    /* can hold passwords: format_options.no_args leaves it out */
 	uint8_t scope;	    /* enum field_scope */
 	uint16_t actions;   /* bit per enum event_action that it can apply to */
 	struct value (*get)(const struct event *event, struct field_scratch *scratch);

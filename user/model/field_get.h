@@ -113,6 +113,7 @@ GETTER(container_pod);
 GETTER(container_unit);
 GETTER(exe_flags);
 GETTER(incomplete);
+GETTER(truncated);
 GETTER(cgroup);
 GETTER(namespace_pid);
 GETTER(kernel_thread);

@@ -163,6 +163,13 @@ GET(total_unseen)
 	return number(event->end->unseen);
 }
 
+GET(truncated)
+{
+	for (unsigned int i = 0; i < event->truncated_count; i++)
+		scratch->tokens[i] = event->truncated[i];
+	return tokens(scratch, event->truncated_count);
+}
+
 GET(total_skipped)
 {
 	/* this kernel does not count it */
