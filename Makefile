@@ -25,6 +25,8 @@ MULTIARCH = $(call once,MULTIARCH,$(CC) -print-multiarch)
 PACKAGES := libbpf libelf zlib sqlite3 libseccomp libcap-ng
 # Whose static library Debian's own is not enough for: a static program does without.
 SHARED_PACKAGES := libmicrohttpd
+# Whose library is loaded at run time, by those processes that need it (user/sink/libcurl.c).
+HEADER_PACKAGES := libcurl
 PACKAGE_CFLAGS = $(call once,PACKAGE_CFLAGS,$(PKG_CONFIG) --cflags $(PACKAGES) $(SHARED_PACKAGES))
 PACKAGE_LIBS = $(call once,PACKAGE_LIBS,$(PKG_CONFIG) --libs $(PACKAGES) $(SHARED_PACKAGES))
 PACKAGE_STATIC_LIBS = $(call once,PACKAGE_STATIC_LIBS,$(PKG_CONFIG) --static --libs $(PACKAGES))
@@ -238,7 +240,7 @@ suites: all static manual build/san/portsnoop $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS) 
 .PHONY: check-tools FORCE
 check-tools:
 	@tools/check-tools.sh $(call quote,$(CLANG)) $(call quote,$(LLVM_STRIP)) $(call quote,$(CC)) \
-		$(call quote,$(PKG_CONFIG)) $(PACKAGES) $(SHARED_PACKAGES)
+		$(call quote,$(PKG_CONFIG)) $(PACKAGES) $(SHARED_PACKAGES) $(HEADER_PACKAGES)
 
 # Remembers words. Objects depend on the words of their compiler's command,
 # programs on those of their linker's, so that a changed flag or a source that

@@ -22,6 +22,8 @@ struct sink {
 	const struct sink_spec *spec;
 	struct courier *courier;
 	void *state;	       /* the kind's own, made by prepare() */
+	uint64_t rejected;     /* frames that send() took and the other end threw away, as it
+				* says: counted as refused, not as delivered */
 	char why[CHANNEL_WHY]; /* for people, when something failed: without the spec's name */
 };
 
