@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * usage: make_fleet FILE HOST CLAIMS
+ * usage: make_fleet FILE HOST CLAIMS [PORTS]
  *
  * Writes the recording of a host that does not exist: a web server that talks to its data
  * bases and to the outside, with name look-ups, commands that come and go, connections that
  * are refused, a port that is taken already, a minute without a free port toward one
  * destination, and a loss. The same for each HOST every time, and another one for each.
+ * PORTS: so many there are for the kernel to choose from.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -22,7 +23,9 @@
 #define CPUS 4
 #define TCP 6
 #define UDP 17
-#define LONE_PIDS 5000 /* of commands, from here on */
+#define LONE_PIDS 50000 /* of commands, from here on */
+#define POOL_LOW 32768
+#define POOL_HIGH 60999
 
 struct program {
 	const char *comm, *exe, *args, *cgroup;
@@ -66,7 +69,7 @@ struct fleet {
 	size_t count, room;
 	uint64_t random, time, socket;
 	char address[4];
-	uint16_t port;
+	uint16_t port, port_most;
 	uint32_t lone; /* commands so far */
 };
 
@@ -136,8 +139,8 @@ static struct wire_event event_of(struct fleet *fleet, const struct program *pro
 static uint16_t free_port(struct fleet *fleet)
 {
 	fleet->port = (uint16_t)(fleet->port + 2 + 2 * draw(fleet, 40));
-	if (fleet->port >= 61000 || fleet->port < 32768)
-		fleet->port = (uint16_t)(32768 + draw(fleet, 64) * 2);
+	if (fleet->port > fleet->port_most || fleet->port < POOL_LOW)
+		fleet->port = (uint16_t)(POOL_LOW + draw(fleet, 32) * 2);
 	return fleet->port;
 }
 
@@ -323,13 +326,18 @@ int main(int argc, char **argv)
 	struct recording *recording;
 	const char *why = "";
 
-	if (argc != 4)
-		fail("usage", "make_fleet FILE HOST CLAIMS");
+	if (argc < 4 || argc > 5)
+		fail("usage", "make_fleet FILE HOST CLAIMS [PORTS]");
 	for (const char *byte = argv[2]; *byte; byte++) {
 		fleet.random = (fleet.random ^ (uint8_t)*byte) * 0x100000001b3;
 		draw(&fleet, 2);
 	}
 	fleet.time += draw(&fleet, 10 * SECOND);
+	fleet.port_most = (uint16_t)(argc == 5 ? POOL_LOW + 2 * atoi(argv[4]) : POOL_HIGH);
+	for (size_t i = 0, more = draw(&fleet, 20000); i < PROGRAMS; i++)
+		programs[i].pid += (uint32_t)more;
+	snprintf(start.boot_id, sizeof(start.boot_id), "%08x-0d5e-4b7a-9c1d-2e8f4a6b0c3d",
+		 (unsigned int)draw(&fleet, UINT32_MAX));
 	start.header.time = fleet.time;
 	start.id = fleet.random;
 	memcpy(fleet.address, "\x0a\x10\x00\x00", 4);

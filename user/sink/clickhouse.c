@@ -9,7 +9,9 @@
 #include <poll.h>
 #include <stdlib.h>
 
+#include "lib/cleanup.h"
 #include "sink/clickhouse_http.h"
+#include "sink/header_file.h"
 #include "sink/sink.h"
 
 #define CODE_TOO_LARGE 413
@@ -73,7 +75,9 @@ static void clickhouse_free(struct sink *sink)
 static int clickhouse_prepare(struct sink *sink)
 {
 	const struct sink_spec *spec = sink->spec;
-	const struct http_options options = {
+	CLEANUP(cleanup_headers) char **headers = NULL;
+	struct clickhouse *clickhouse = calloc(1, sizeof(*clickhouse));
+	struct http_options options = {
 		.url = spec->url,
 		.user = spec->user,
 		.password = spec->password,
@@ -82,18 +86,21 @@ static int clickhouse_prepare(struct sink *sink)
 		.wait = wait_for_answer,
 		.context = sink,
 	};
-	struct clickhouse *clickhouse = calloc(1, sizeof(*clickhouse));
-	int error;
+	int error = 0;
 
 	if (!clickhouse)
 		return sink_fail(sink, -ENOMEM, "no memory");
 	sink->state = clickhouse;
-	error = clickhouse_http_new(&options, &clickhouse->http, sink->why, sizeof(sink->why));
-	if (error)
-		return error;
 	statement_make(&clickhouse->body, spec->table);
 	clickhouse->statement = clickhouse->body.length;
-	return clickhouse->body.failed ? sink_fail(sink, -ENOMEM, "no memory") : 0;
+	if (clickhouse->body.failed)
+		return sink_fail(sink, -ENOMEM, "no memory");
+	if (spec->headers)
+		error = header_file_read(spec->headers, &headers, sink->why, sizeof(sink->why));
+	if (error)
+		return error;
+	options.headers = (const char *const *)headers;
+	return clickhouse_http_new(&options, &clickhouse->http, sink->why, sizeof(sink->why));
 }
 
 static int clickhouse_open(struct sink *sink)
