@@ -5,7 +5,7 @@
 #include <endian.h>
 #include <stdlib.h>
 
-#include "format/value_json.h"
+#include "format/json_value.h"
 #include "lib/escape.h"
 
 struct named {
@@ -100,7 +100,6 @@ static void entry_write(struct buffer *out, const char *name, const char *bytes,
 static void field_write(struct format *format, const struct named *named, const struct event *event,
 			struct buffer *out)
 {
-	struct json json = {.out = &format->value};
 	struct field_scratch scratch;
 	struct value value = field_value(named->field, event, &scratch);
 
@@ -122,7 +121,7 @@ static void field_write(struct format *format, const struct named *named, const 
 		return;
 	case VALUE_TEXTS:
 	case VALUE_OBJECTS:
-		value_json(&json, &value, &format->cache);
+		value_json(&format->value, &value, &format->cache);
 		break;
 	default:
 		value_plain(&format->value, &value, &format->cache);

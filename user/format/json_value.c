@@ -202,11 +202,7 @@ static void object_write(struct second_cache *cache, struct buffer *out, const s
 			continue;
 		member_key(out, member->path, before);
 		before = member->path;
-		if (!buffer_room(out, JSON_VALUE_ROOM))
-			return;
-		out->length =
-			(size_t)(json_value_put(cache, out->data + out->length, &part) - out->data);
-		json_value_write(cache, out, &part);
+		value_json(out, &part, cache);
 	}
 	if (before && strchr(before, '.'))
 		buffer_byte(out, '}');
@@ -224,4 +220,12 @@ void json_objects_write(struct second_cache *cache, struct buffer *out, const st
 		object_write(cache, out, value, i);
 	}
 	buffer_byte(out, ']');
+}
+
+void value_json(struct buffer *out, const struct value *value, struct second_cache *cache)
+{
+	if (!buffer_room(out, JSON_VALUE_ROOM))
+		return;
+	out->length = (size_t)(json_value_put(cache, out->data + out->length, value) - out->data);
+	json_value_write(cache, out, value);
 }

@@ -107,4 +107,7 @@ HOT void json_value_write(struct second_cache *cache, struct buffer *out, const 
 	}
 }
 
+/* Of whatever kind; nothing for what is absent. */
+void value_json(struct buffer *out, const struct value *value, struct second_cache *cache);
+
 #endif

@@ -38,8 +38,9 @@ struct sink_ops {
 	/* Takes frames, the oldest first: returns how many (from 1 on), or negative errno with
 	 * why: -EAGAIN: nothing is taken now, the connection stays (try again later); -EBADMSG: the
 	 * other end takes this batch never, it is counted as refused; *count is how many frames
-	 * that concerns. Anything else: close() follows, and all that is not settled is sent
-	 * again. */
+	 * that concerns; -ESHUTDOWN, as of open(): it is gone for good, and the courier ends.
+	 * Anything else: settled() is asked once more, close() follows, and all that is not
+	 * settled is sent again. */
 	ssize_t (*send)(struct sink *sink, const struct frame *frames, size_t *count);
 	/* Of the frames taken since open(), how many have arrived for certain, oldest
 	 * first; never less than before. NULL: all that were taken. */

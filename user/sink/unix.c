@@ -1,27 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include <errno.h>
+/* A stream of lines to a socket of this machine; a record a datagram if that is what it is. */
+#include <sys/socket.h>
 
-#include "sink/sink.h"
+#include "sink/dial.h"
+#include "sink/line_stream.h"
 
 static int unix_open(struct sink *sink)
 {
-	return sink_fail(sink, -EOPNOTSUPP, "not there yet");
-}
+	int error = dial_path(sink, sink->state, sink->spec->path, SOCK_STREAM);
 
-static ssize_t unix_send(struct sink *sink, const struct frame *frames, size_t *count)
-{
-	(void)frames;
-	(void)count;
-	return sink_fail(sink, -EOPNOTSUPP, "not there yet");
-}
-
-static void unix_close(struct sink *sink)
-{
-	(void)sink;
+	return error ? error : line_stream_begin(sink);
 }
 
 const struct sink_ops sink_unix = {
+	.prepare = line_stream_prepare,
 	.open = unix_open,
-	.send = unix_send,
-	.close = unix_close,
+	.send = line_stream_send,
+	.settled = sink_connection_settled,
+	.settles_in_ms = sink_connection_settles_in_ms,
+	.fd = sink_connection_fd,
+	.lost = sink_connection_lost,
+	.close = sink_connection_close,
+	.free = line_stream_free,
 };

@@ -24,6 +24,8 @@ struct recorder {
 	struct store *store;
 	struct metrics *metrics; /* NULL: nobody asks for them */
 	struct pipeline *pipeline;
+	decoder_handler listener; /* NULL: none */
+	void *listener_context;
 	struct entry *changed;
 	uint64_t generation;
 	const struct wire_event *record; /* that is being taken in */
@@ -239,7 +241,7 @@ static int recorder_event(void *context, const struct event *event)
 		recorder->totals.ended = true;
 		recorder->totals.end = *event->end;
 	}
-	return 0;
+	return recorder->listener ? recorder->listener(recorder->listener_context, event) : 0;
 }
 
 /* ---- */
@@ -265,6 +267,12 @@ struct recorder *recorder_new(struct store *store, struct metrics *metrics)
 		return NULL;
 	}
 	return recorder;
+}
+
+void recorder_listen(struct recorder *recorder, decoder_handler listener, void *context)
+{
+	recorder->listener = listener;
+	recorder->listener_context = context;
 }
 
 static int entry_drop(void *context, const struct lease *lease)
