@@ -12,8 +12,6 @@
 #include <unistd.h>
 
 #include "guard/guard.h"
-#include "lib/cleanup.h"
-#include "lib/clock.h"
 #include "lib/order.h"
 #include "lib/parse.h"
 #include "lib/signals.h"
@@ -110,6 +108,18 @@ static int spool_take(const struct courier_options *options, struct spool **spoo
 	}
 }
 
+static int privileges_drop(const struct sink_spec *spec, struct ready *ready)
+{
+	const char *expected;
+	uint16_t port = 0;
+
+	if (sink_is_remote(spec) && (!spec->port || parse_port(spec->port, &port, &expected))) {
+		snprintf(ready->why, sizeof(ready->why), "it has no port");
+		return -EINVAL;
+	}
+	return guard_courier(port, ready->why, sizeof(ready->why));
+}
+
 static int courier_prepare(struct courier *courier, const struct courier_options *options,
 			   struct ready *ready)
 {
@@ -118,27 +128,16 @@ static int courier_prepare(struct courier *courier, const struct courier_options
 
 	if (error)
 		return error;
-	backlog_begin(&courier->backlog, options->channel, spool);
-	courier->backlog.age += courier->ops->linger_ms * NS_PER_MS;
-	if (!courier->ops->prepare)
-		return 0;
-	error = courier->ops->prepare(&courier->sink);
-	if (error)
+	pending_begin(&courier->pending, options->channel, spool);
+	courier->pending.age += courier->ops->linger_ms * NS_PER_MS;
+	if (courier->ops->prepare)
+		error = courier->ops->prepare(&courier->sink);
+	if (error) {
 		snprintf(ready->why, sizeof(ready->why), "%s",
 			 *courier->sink.why ? courier->sink.why : strerror(-error));
-	return error;
-}
-
-/* Its destination says what it still needs. */
-static int privileges_drop(const struct sink_spec *spec, char why[CHANNEL_WHY])
-{
-	uint64_t port = 0;
-
-	if (sink_is_remote(spec) && parse_unsigned(spec->port, 1, UINT16_MAX, &port)) {
-		snprintf(why, CHANNEL_WHY, "its port is no number");
-		return -EINVAL;
+		return error;
 	}
-	return guard_courier((uint16_t)port, why, CHANNEL_WHY);
+	return options->guarded ? privileges_drop(options->spec, ready) : 0;
 }
 
 static void ready_send(int fd, const struct ready *ready)
@@ -167,21 +166,18 @@ void courier_run(const struct courier_options *options, int ready_fd)
 		.ops = courier.ops,
 		.spec = options->spec,
 		.courier = &courier,
-		.heading = options->heading ? options->heading : "",
 	};
 	ready.error = channel_keep_reader(options->channel);
 	fds_shut(options->channel, ready_fd, options->spec->kind == SINK_STDOUT);
 	if (!ready.error)
 		ready.error = courier_prepare(&courier, options, &ready);
-	if (!ready.error && options->guarded)
-		ready.error = privileges_drop(options->spec, ready.why);
 	ready_send(ready_fd, &ready);
 	if (ready.error)
 		_exit(EXIT_FAILURE);
 	courier_work(&courier);
 	if (courier.ops->free)
 		courier.ops->free(&courier.sink);
-	backlog_end(&courier.backlog);
+	pending_end(&courier.pending);
 	buffer_free(&courier.batch.bytes);
 	channel_state(options->channel)->ended = true;
 	_exit(EXIT_SUCCESS);
