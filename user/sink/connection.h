@@ -13,6 +13,7 @@
 #ifndef PORTSNOOP_SINK_CONNECTION_H
 #define PORTSNOOP_SINK_CONNECTION_H
 
+#include <sys/stat.h>
 #include <sys/uio.h>
 
 #include "lib/buffer.h"
@@ -25,12 +26,12 @@ enum connection_kind { CONNECTION_UNIX, CONNECTION_TCP, CONNECTION_UDP };
 struct connection {
 	int fd; /* -1: there is none */
 	enum connection_kind kind;
-	bool datagrams;	  /* one message each; else a stream of bytes */
-	bool broken;	  /* its end was seen: no more is known to have arrived */
-	const char *path; /* unix datagrams: where the receiver is, and which one it was */
-	uint64_t device, inode;
-	uint64_t sent;	    /* bytes that the kernel has taken */
-	struct buffer rest; /* of the last message, from `done` on, which it took in part */
+	bool datagrams;	      /* one message each; else a stream of bytes */
+	bool broken;	      /* its end was seen: no more is known to have arrived */
+	const char *path;     /* unix datagrams: where the receiver is */
+	struct stat receiver; /* and which one it was */
+	uint64_t sent;	      /* bytes that the kernel has taken */
+	struct buffer rest;   /* of the last message, from `done` on, which it took in part */
 	size_t done;
 	struct connection_mark *marks; /* a ring: of each frame that is not settled, the oldest
 					* at `first` */
