@@ -25,6 +25,8 @@ MULTIARCH = $(call once,MULTIARCH,$(CC) -print-multiarch)
 PACKAGES := libbpf libelf zlib sqlite3 libseccomp libcap-ng
 # Whose static library Debian's own is not enough for: a static program does without.
 SHARED_PACKAGES := libmicrohttpd
+# Whose library is loaded at run time, by those processes that need it (user/sink/libcurl.c).
+HEADER_PACKAGES := libcurl
 PACKAGE_CFLAGS = $(call once,PACKAGE_CFLAGS,$(PKG_CONFIG) --cflags $(PACKAGES) $(SHARED_PACKAGES))
 PACKAGE_LIBS = $(call once,PACKAGE_LIBS,$(PKG_CONFIG) --libs $(PACKAGES) $(SHARED_PACKAGES))
 PACKAGE_STATIC_LIBS = $(call once,PACKAGE_STATIC_LIBS,$(PKG_CONFIG) --static --libs $(PACKAGES))
@@ -50,7 +52,7 @@ DROP := --reuid=$(OWNER) --regid=$(shell stat -c %g .) --clear-groups
 ifeq ($(shell setpriv $(DROP) test -w . && echo yes),yes)
 SHELL := $(shell command -v setpriv)
 .SHELLFLAGS := $(DROP) /bin/sh -c
-ROOT_JOBS := deps deps-test deps-arm64 trace test golden live vm bench bench-peers install uninstall clean
+ROOT_JOBS := deps deps-test deps-arm64 trace test golden live e2e e2e-all vm bench bench-peers install uninstall clean
 $(ROOT_JOBS): private SHELL := /bin/sh
 $(ROOT_JOBS): private .SHELLFLAGS := -c
 endif
@@ -140,7 +142,7 @@ trace: ## sudo make trace: install what the build needs, build, watch this machi
 test: ## sudo make test: install what the tests need, build, run every suite
 	@tools/install-deps.sh build test
 	@$(MAKE) $(PARALLEL) -k suites || { tools/run-tests.sh --broken; exit 1; }
-	@tools/run-tests.sh lint unit golden fuzz live vm
+	@tools/run-tests.sh lint unit golden fuzz live e2e vm
 
 .PHONY: lint
 lint: ## check the C files' format, clang-tidy, shellcheck, licences
@@ -161,6 +163,14 @@ golden: build/san/portsnoop build/manual/portsnoop.8 ## compare the output for r
 .PHONY: live
 live: build/portsnoop build/live/factory build/live/tally_reader ## sudo make live: trace real claims of every kind
 	@tools/run-tests.sh live
+
+.PHONY: e2e
+e2e: build/portsnoop ## sudo make e2e: feed real log shippers and databases, compare what arrives
+	@tools/run-tests.sh e2e
+
+.PHONY: e2e-all
+e2e-all: build/portsnoop ## sudo make e2e-all: and those that are big, or that must be built first
+	@E2E=all tools/run-tests.sh e2e
 
 .PHONY: vm
 vm: build/portsnoop-static build/live/tally_reader $(if $(shell command -v $(arm64_CC)),build/arm64/portsnoop) ## boot real kernels, run the live suite in each (KERNEL=6.12 TIER=kprobe: one cell)
@@ -230,7 +240,7 @@ suites: all static manual build/san/portsnoop $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS) 
 .PHONY: check-tools FORCE
 check-tools:
 	@tools/check-tools.sh $(call quote,$(CLANG)) $(call quote,$(LLVM_STRIP)) $(call quote,$(CC)) \
-		$(call quote,$(PKG_CONFIG)) $(PACKAGES) $(SHARED_PACKAGES)
+		$(call quote,$(PKG_CONFIG)) $(PACKAGES) $(SHARED_PACKAGES) $(HEADER_PACKAGES)
 
 # Remembers words. Objects depend on the words of their compiler's command,
 # programs on those of their linker's, so that a changed flag or a source that

@@ -8,12 +8,12 @@
 set -eu
 
 BUILD='make gcc libc6-dev clang llvm libbpf-dev libelf-dev zlib1g-dev libsqlite3-dev libseccomp-dev
-	libcap-ng-dev libmicrohttpd-dev pkg-config uthash-dev'
+	libcap-ng-dev libmicrohttpd-dev libcurl4-gnutls-dev pkg-config uthash-dev'
 TEST='libcmocka-dev python3 jq strace iproute2 procps util-linux curl nginx-light redis-server
 	redis-tools iperf3 bind9-dnsutils openssh-client openssh-server nodejs netcat-openbsd
 	busybox-static liburing-dev clang-format clang-tidy shellcheck fuzzer
 	debhelper dpkg-dev lintian man-db groff-base mandoc zsh logrotate systemd passwd
-	prometheus python3-prometheus-client chromium'
+	prometheus python3-prometheus-client chromium openssl'
 BENCH='gcc libc6-dev python3 iproute2 lsof net-tools'
 PACKAGE='debhelper dpkg-dev'
 ARM64='gcc-aarch64-linux-gnu libc6-dev-arm64-cross file'
@@ -51,6 +51,8 @@ is_there() {
 	case $1 in
 	fuzzer) command -v clang >/dev/null && has_fuzzer ;;
 	pkg-config) is_installed pkg-config || is_installed pkgconf ;;
+	# The flavours exclude each other, and the headers are the same.
+	libcurl4-gnutls-dev) is_installed "$1" || is_installed libcurl4-openssl-dev ;;
 	*) is_installed "$1" ;;
 	esac
 }

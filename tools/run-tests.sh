@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# usage: tools/run-tests.sh SUITE...   (lint unit golden fuzz live vm)
+# usage: tools/run-tests.sh SUITE...   (lint unit golden fuzz live e2e vm)
 #        tools/run-tests.sh --broken   (counts a build that failed)
 #
 # Runs suites that `make` has built and adds up what they count: see
@@ -171,6 +171,17 @@ run_suite() {
 		export PORTSNOOP FACTORY
 		scripts live 900 "$@"
 		;;
+	e2e)
+		set -- tests/e2e/*.sh
+		if [ "$(id -u)" -ne 0 ]; then
+			skip e2e 'needs root (sudo make test)'
+			return
+		fi
+		PORTSNOOP=$PWD/build/portsnoop
+		export PORTSNOOP
+		# E2E=all: those that build something first, too.
+		scripts e2e "$([ "${E2E-}" = all ] && echo 3600 || echo 300)" "$@"
+		;;
 	vm)
 		# The oldest, the middle and the newest; `make vm` boots them all.
 		run_counted vm/fentry 1200 env KERNEL="${KERNEL:-5.10,6.1,7.3}" TIER="${TIER:-fentry}" \
@@ -179,7 +190,7 @@ run_suite() {
 		run_counted vm/kprobe 600 env KERNEL="${KERNEL:-5.10}" TIER="${TIER:-kprobe}" tests/vm/run.py
 		;;
 	*)
-		echo "run-tests: unknown suite '$1': expected lint, unit, golden, fuzz, live or vm" >&2
+		echo "run-tests: unknown suite '$1': expected lint, unit, golden, fuzz, live, e2e or vm" >&2
 		exit 2
 		;;
 	esac
@@ -188,7 +199,7 @@ run_suite() {
 if [ "${1-}" = --broken ]; then
 	fail build 'failed, no test was run'
 else
-	[ $# -gt 0 ] || set -- lint unit golden fuzz live vm
+	[ $# -gt 0 ] || set -- lint unit golden fuzz live e2e vm
 	for wanted; do
 		run_suite "$wanted"
 	done

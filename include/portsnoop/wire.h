@@ -49,6 +49,7 @@ enum wire_type {
 	WIRE_STREAM_END = 67,	/* struct wire_stream_end: last record of a whole stream */
 	WIRE_BLOCKER = 68,	/* struct wire_blocker: what stands in the way of the
 				 * WIRE_CALL that follows */
+	WIRE_HEARTBEAT = 69,	/* struct wire_heartbeat: the stream goes on */
 };
 
 struct wire_header {
@@ -251,6 +252,16 @@ struct wire_blocker {
 	char comm[WIRE_COMM]; /* of the process */
 };
 
+/* Totals of the kernel side so far, as in struct wire_stream_end: they are ahead of the
+ * stream. Comes at times, so that silence can be told from the end of whoever watches. */
+struct wire_heartbeat {
+	struct wire_header header;
+	wire_u64 seen;
+	wire_u64 lost;
+	wire_u64 filtered;
+	wire_u64 untracked;
+};
+
 /* Totals of the kernel side over the whole stream, summed over the CPUs. */
 struct wire_stream_end {
 	struct wire_header header;
@@ -275,6 +286,7 @@ WIRE_ASSERT(sizeof(struct wire_stream_start) == 264, "wire_stream_start");
 WIRE_ASSERT(sizeof(struct wire_clock) == 32, "wire_clock");
 WIRE_ASSERT(sizeof(struct wire_user) == 64, "wire_user");
 WIRE_ASSERT(sizeof(struct wire_blocker) == 128, "wire_blocker");
+WIRE_ASSERT(sizeof(struct wire_heartbeat) == 56, "wire_heartbeat");
 WIRE_ASSERT(sizeof(struct wire_stream_end) == 72, "wire_stream_end");
 
 #endif

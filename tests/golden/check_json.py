@@ -15,9 +15,9 @@ TYPES = {"access", "allowed", "connection", "denied", "end", "info", "protocol",
 ACTIONS = {
     "bound-socket", "connected-to", "listen-for-connections", "autobound-socket",
     "connection-established", "connection-failed", "released-port",
-    "lost-events", "stream-start", "stream-end",
+    "lost-events", "stream-start", "stream-end", "heartbeat",
 }
-ABOUT_THE_STREAM = {"lost-events", "stream-start", "stream-end"}
+ABOUT_THE_STREAM = {"lost-events", "stream-start", "stream-end", "heartbeat"}
 
 
 def unique(pairs):
@@ -62,7 +62,8 @@ def check(event, number):
     datetime.datetime.fromisoformat(event["@timestamp"][:26])
     assert event["message"] and event["ecs"] == {"version": "9.4.0"}
     about = event["event"]
-    assert about["kind"] == "event" and about["category"] == ["network"]
+    assert about["kind"] == ("metric" if about["action"] == "heartbeat" else "event")
+    assert about["category"] == ["network"]
     assert about["type"] and set(about["type"]) <= TYPES
     assert about["action"] in ACTIONS
     assert about["dataset"] == "portsnoop.events"

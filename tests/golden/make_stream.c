@@ -444,6 +444,26 @@ static void gaps(const char *folder)
 	end(&writer, 7);
 }
 
+static void heartbeats(const char *folder)
+{
+	struct wire_heartbeat record = record_heartbeat(0, 0);
+	struct writer writer;
+
+	begin(&writer, folder, "heartbeats");
+	event(&writer, record_bind(21, "nginx", 80, 80));
+	/* the totals of the kernel are ahead of the stream */
+	record.seen = 4;
+	record.header.time = writer.time += 20000 * MILLISECOND;
+	append(&writer, &record);
+	lose(&writer, 1, 2);
+	event(&writer, record_bind(21, "nginx", 443, 443));
+	record = record_heartbeat(4, 2);
+	record.untracked = 2;
+	record.header.time = writer.time += 20000 * MILLISECOND;
+	append(&writer, &record);
+	end(&writer, 0);
+}
+
 static struct wire_event on_socket(struct wire_event record, uint64_t socket)
 {
 	record.socket = socket;
@@ -616,6 +636,7 @@ int main(int argc, char **argv)
 	failures(argv[1]);
 	hostile(argv[1]);
 	gaps(argv[1]);
+	heartbeats(argv[1]);
 	blocked(argv[1]);
 	return 0;
 }

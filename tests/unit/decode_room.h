@@ -26,6 +26,7 @@ struct seen {
 	int64_t wall_time;
 	struct event_gap gap;
 	struct wire_event socket;
+	struct wire_heartbeat heartbeat;
 	struct wire_blocker first, last; /* of its blockers */
 	unsigned int blocker_count, blocker_total;
 	bool has_process;
@@ -70,6 +71,8 @@ static inline int handler(void *context, const struct event *event)
 		seen->gap = *event->gap;
 	if (event->socket)
 		seen->socket = *event->socket;
+	if (event->heartbeat)
+		seen->heartbeat = *event->heartbeat;
 	if (event->process)
 		strcpy(seen->comm, event->process->comm);
 	if (event->user)

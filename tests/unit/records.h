@@ -203,6 +203,17 @@ static inline struct wire_blocker record_blocker(wire_u32 pid, const char *comm,
 	return blocker;
 }
 
+static inline struct wire_heartbeat record_heartbeat(wire_u64 seen, wire_u64 lost)
+{
+	return (struct wire_heartbeat){
+		.header = {.type = WIRE_HEARTBEAT,
+			   .size = sizeof(struct wire_heartbeat),
+			   .time = RECORDS_TIME + 30000000000u},
+		.seen = seen,
+		.lost = lost,
+	};
+}
+
 static inline struct wire_stream_end record_end(wire_u64 seen, wire_u64 lost)
 {
 	return (struct wire_stream_end){

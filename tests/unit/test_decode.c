@@ -276,6 +276,30 @@ static void no_gap_at_the_end(void **state)
 	feed(room, &end, 1);
 }
 
+/* It tells of the stream, and nothing of sockets: what was said of the next call stays. */
+static void heartbeats(void **state)
+{
+	struct room *room = *state;
+	struct wire_heartbeat beat = record_heartbeat(12, 4);
+	struct wire_blocker blocker = record_blocker(61, "nginx", 10, 80);
+	struct wire_event bind = record_bind(42, "web", 80, 0);
+	struct seen *seen;
+
+	bind.error = 98;
+	feed(room, &blocker, 0);
+	seen = feed(room, &beat, 1);
+	assert_int_equal(seen->action, EVENT_HEARTBEAT);
+	assert_int_equal(seen->heartbeat.seen, 12);
+	assert_int_equal(seen->heartbeat.lost, 4);
+	assert_int_equal(seen->wall_time, RECORDS_WALL + 30000000000);
+	assert_int_equal(totals_of(room).received, 0);
+	assert_int_equal(feed(room, &bind, 1)->blocker_total, 1);
+	assert_int_equal(totals_of(room).lost, 0);
+	refuse(room, &beat, sizeof(beat) - 8, "size");
+	beat.header.size -= 8;
+	refuse(room, &beat, sizeof(beat) - 8, "too short");
+}
+
 static void clock_steps(void **state)
 {
 	struct room *room = *state;
@@ -322,7 +346,7 @@ static void unknown_types(void **state)
 	record.header.cpu_sequence = record_number(1, 5);
 	feed(room, &record, 0);
 	/* of user space, where it says nothing */
-	record.header.type = 69;
+	record.header.type = 70;
 	record.header.lost = 9;
 	feed(room, &record, 0);
 	record.header.type = UINT16_MAX;
@@ -495,6 +519,7 @@ int main(void)
 		TEST(numbers_add_up, started),
 		TEST(gap_at_the_end, started),
 		TEST(no_gap_at_the_end, started),
+		TEST(heartbeats, started),
 		TEST(clock_steps, started),
 		TEST(unknown_types, started),
 		TEST(newer_version, empty),

@@ -60,6 +60,42 @@ static void objects_stand_together(void **state)
 	}
 }
 
+static bool name_sound(const char *name, const char *also)
+{
+	size_t letters = strspn(name, "abcdefghijklmnopqrstuvwxyz_0123456789");
+
+	while (name[letters] && strchr(also, name[letters]))
+		letters += 1 + strspn(name + letters + 1, "abcdefghijklmnopqrstuvwxyz_0123456789");
+	return letters && !name[letters];
+}
+
+/* Nobody may hear of two things by one name, nor of one that stands in the table only. */
+static void names_elsewhere(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < field_count; i++) {
+		const struct field *field = &field_table[i];
+
+		assert_true(!field->people || (!field->otel && !field->ocsf && !field->sql));
+		if (!strncmp(field->path, "portsnoop.", 10))
+			assert_true(field->otel && field->ocsf);
+		if (field->otel && *field->otel != '/')
+			assert_true(name_sound(field->otel, "."));
+		if (field->ocsf)
+			assert_true(name_sound(field->ocsf, "."));
+		if (field->sql)
+			assert_true(name_sound(field->sql, ""));
+		for (unsigned int j = 0; j < i; j++) {
+			const struct field *other = &field_table[j];
+
+			if (field->otel && other->otel && !strcmp(field->otel, other->otel))
+				fail_msg("%s twice", field->otel);
+			if (field->sql && other->sql && !strcmp(field->sql, other->sql))
+				fail_msg("%s twice", field->sql);
+		}
+	}
+}
+
 static void found_by_name(void **state)
 {
 	(void)state;
@@ -527,7 +563,22 @@ static void stream_events(void **state)
 	end.skipped = UINT64_MAX;
 	IS("portsnoop.totals.skipped", "null");
 
+	scene.event.end = NULL;
+	scene.event.action = EVENT_HEARTBEAT;
+	scene.event.heartbeat = &(struct wire_heartbeat){.seen = 90, .lost = 1, .untracked = 2};
+	IS("message", "still watching: 90 records seen, 1 lost");
+	IS("event.action", "heartbeat");
+	IS("event.kind", "metric");
+	IS("event.type", "info");
+	IS("portsnoop.totals.seen", "90");
+	IS("portsnoop.totals.untracked", "2");
+	ABSENT("portsnoop.totals.unseen");
+	ABSENT("portsnoop.totals.skipped");
+	ABSENT("event.outcome");
+	scene.event.heartbeat = NULL;
+
 	scene.event.action = EVENT_START;
+	IS("event.kind", "event");
 	IS("message", "watching ports on web1, kernel 6.12.0");
 	IS("portsnoop.tier", "tracepoint");
 	IS("portsnoop.stream.cpus", "4");
@@ -576,21 +627,14 @@ static void durations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(paths_are_sound),
-		cmocka_unit_test(objects_stand_together),
-		cmocka_unit_test(found_by_name),
-		cmocka_unit_test(requested_bind),
-		cmocka_unit_test(chosen_by_the_kernel),
-		cmocka_unit_test(failed_bind),
-		cmocka_unit_test(port_put_off),
-		cmocka_unit_test(connects),
-		cmocka_unit_test(sends),
-		cmocka_unit_test(listens),
-		cmocka_unit_test(releases),
-		cmocka_unit_test(mapped_addresses),
-		cmocka_unit_test(threads_and_processes),
-		cmocka_unit_test(protocols),
-		cmocka_unit_test(stream_events),
+		cmocka_unit_test(paths_are_sound),  cmocka_unit_test(objects_stand_together),
+		cmocka_unit_test(names_elsewhere),  cmocka_unit_test(found_by_name),
+		cmocka_unit_test(requested_bind),   cmocka_unit_test(chosen_by_the_kernel),
+		cmocka_unit_test(failed_bind),	    cmocka_unit_test(port_put_off),
+		cmocka_unit_test(connects),	    cmocka_unit_test(sends),
+		cmocka_unit_test(listens),	    cmocka_unit_test(releases),
+		cmocka_unit_test(mapped_addresses), cmocka_unit_test(threads_and_processes),
+		cmocka_unit_test(protocols),	    cmocka_unit_test(stream_events),
 		cmocka_unit_test(durations),
 	};
 

@@ -39,50 +39,16 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "child.h"
 #include "guard/guard.h"
+#include "guard_room.h"
 
 static char folder[] = "/tmp/portsnoop-guard-XXXXXX";
-
-/* In a child, where cmocka's assertions have nobody to tell. */
-static unsigned int complaints;
-
-#define expect(condition)                                                                          \
-	do {                                                                                       \
-		if (!(condition)) {                                                                \
-			fprintf(stderr, "%s:%d: %s (errno %d)\n", __func__, __LINE__, #condition,  \
-				errno);                                                            \
-			complaints++;                                                              \
-		}                                                                                  \
-	} while (0)
-
-/* Without what ends a program well: that makes threads, and looks for leaks by ptrace. */
-static void leave(void) __attribute__((noreturn));
-
-static void leave(void)
-{
-	fflush(NULL);
-	_exit(complaints ? 1 : 0);
-}
 
 static void enter(void)
 {
 	char why[256] = "";
-	int error = guard_enter(why, sizeof(why));
 
-	if (error) {
-		fprintf(stderr, "guard_enter: %d: %s\n", error, why);
-		_exit(1);
-	}
-}
-
-static void child_expect(int (*function)(void *context), void *context)
-{
-	static struct child_result result; /* too large for a stack */
-
-	result = child_run(function, context, -1);
-	if (result.status || *result.err)
-		fail_msg("status %d: %s", result.status, result.err);
+	entered("guard_enter", guard_enter(why, sizeof(why)), why);
 }
 
 static const char *path(const char *name)
@@ -94,16 +60,6 @@ static const char *path(const char *name)
 }
 
 /* ---- what is gone ---- */
-
-static void denied(const char *name, long result)
-{
-	if (result != -1 || errno != EPERM) {
-		fprintf(stderr, "%s: result %ld, errno %d\n", name, result, errno);
-		complaints++;
-	}
-}
-
-#define DENIED(name, ...) denied(#name, syscall(SYS_##name, ##__VA_ARGS__))
 
 static void denied_programs(void)
 {

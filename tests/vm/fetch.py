@@ -50,7 +50,7 @@ class Gone(Failed):
 
 
 def say(text):
-    print(f"vm: {text}", file=sys.stderr, flush=True)
+    print(f"fetch: {text}", file=sys.stderr, flush=True)
 
 
 # ---- tables ----
@@ -154,6 +154,19 @@ class Apt:
         if done.returncode != 0 or len(new) != 1:
             raise Gone(f"apt-get download {want}: {last_words(done)}")
         return os.path.join(folder, new[0])
+
+    def download_missing(self, names, suite, folder):
+        """What this system lacks to have these installed, as .deb files: they and their dependencies."""
+        arch = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True).stdout.strip()
+        self.update({(suite, arch)})
+        os.makedirs(os.path.join(folder, "partial"), exist_ok=True)
+        say(f"fetching {', '.join(names)} of {suite} and what they need")
+        done = self.run("apt-get", "-o", "Dir::State::status=/var/lib/dpkg/status", "-o", "Debug::NoLocking=true",
+                        "-o", f"Dir::Cache::archives={folder}", "-t", suite, "-y", "--no-install-recommends",
+                        "--download-only", "--reinstall", "install", *names)
+        if done.returncode != 0:
+            raise Gone(f"apt-get install {' '.join(names)}: {last_words(done)}")
+        return sorted(glob.glob(os.path.join(folder, "*.deb")))
 
     def versions(self, pattern, arch, suite):
         """[(name, version)] of all packages of a suite whose name fits, the newest first."""

@@ -12,7 +12,7 @@
 	"\n"                                                                                       \
 	"event.action\tbound-socket, connected-to, connection-established, connection-failed, "    \
 	"listen-for-connections, autobound-socket, released-port (with --release), lost-events, "  \
-	"stream-start or stream-end\n"                                                             \
+	"stream-start, stream-end or heartbeat\n"                                                  \
 	"event.outcome\tsuccess, failure, or unknown while a TCP handshake is under way\n"         \
 	"portsnoop.claimed\twhether the call took or tried to take a port: a connect of a bound "  \
 	"socket is shown, but claims nothing\n"                                                    \

@@ -57,6 +57,7 @@ static const struct option_entry record_options[] = {
 	OPTION("max-age", 0, "TIME", "forget what is older: 90d, 12h; without it nothing is",
 	       option_duration, struct record_options, store.max_age),
 	PROBE_OPTIONS(struct record_options, tier, ring),
+	SINK_OPTIONS(struct record_options, sinks),
 	OPTION("metrics", 0, "ADDRESS:PORT",
 	       "serve metrics in the OpenMetrics format at http://ADDRESS:PORT/metrics; a PORT "
 	       "alone is one of 127.0.0.1",
@@ -78,6 +79,16 @@ static bool endpoint_same(const struct endpoint *a, const struct endpoint *b)
 {
 	return a->family == b->family && a->port == b->port &&
 	       !memcmp(a->bytes, b->bytes, sizeof(a->bytes));
+}
+
+/* What the configuration file added: the rest is of the command line, and stays. */
+static void sinks_forget(const struct record_setup *setup, struct record_options *options)
+{
+	if (options->sinks.list.specs == setup->given.sinks.list.specs) {
+		options->sinks.list.specs = NULL;
+		options->sinks.list.count = 0;
+	}
+	sink_list_free(&options->sinks.list);
 }
 
 static int setup_read(const struct record_setup *setup, struct config_file *config,
@@ -105,20 +116,30 @@ int record_reconfigure(struct record_setup *setup)
 	int error = setup_read(setup, &config, &options, why, sizeof(why));
 
 	if (error) {
+		sinks_forget(setup, &options);
 		log_message("%s; nothing has changed", why);
 		return error;
 	}
 	if (strcmp(options.store.path, old->store.path) || options.tier != old->tier ||
 	    options.ring != old->ring || !endpoint_same(&options.metrics, &old->metrics))
 		log_message("db, tier, ring and metrics take effect with the next start");
+	if (!sink_choice_same(&options.sinks, &old->sinks))
+		log_message("sink, format and spool take effect with the next start");
 	setup->options.store.max_size = options.store.max_size;
 	setup->options.store.max_age = options.store.max_age;
+	sinks_forget(setup, &options);
+	return 0;
+}
+
+int record_sink(void *context, const struct event *event)
+{
+	sinks_event(context, event);
 	return 0;
 }
 
 /* 0 or an exit status. */
 static int stream_record(struct recorder *recorder, struct recording_reader *reader,
-			 const char *file)
+			 const char *file, struct sinks *sinks)
 {
 	const struct stream *stream;
 	const char *why = NULL;
@@ -141,6 +162,8 @@ static int stream_record(struct recorder *recorder, struct recording_reader *rea
 		now = stream_wall_time(stream, time);
 		if (++records % REPLAY_COMMIT == 0)
 			recorder_commit(recorder, now, time);
+		if (sinks && !recording_ready(reader))
+			sinks_flush(sinks);
 	}
 	if (records && recorder_commit(recorder, now, time))
 		return EXIT_FAILURE; /* which the store has said */
@@ -155,7 +178,7 @@ static int stream_record(struct recorder *recorder, struct recording_reader *rea
 	return EXIT_FAILURE;
 }
 
-static int record_replay(const char *file, struct store *store)
+static int record_replay(const char *file, struct store *store, struct sinks *sinks)
 {
 	struct recording_reader *reader;
 	struct recorder *recorder;
@@ -169,13 +192,17 @@ static int record_replay(const char *file, struct store *store)
 		recording_reader_free(reader);
 		return log_error(-ENOMEM, "%s", file), EXIT_FAILURE;
 	}
-	result = stream_record(recorder, reader, file);
+	if (sinks)
+		recorder_listen(recorder, record_sink, sinks);
+	result = stream_record(recorder, reader, file, sinks);
 	store_status(store, &status);
 	log_message("%" PRIu64 " leases and failures written, %" PRIu64 " dropped, %" PRIu64
 		    " still held",
 		    status.written, status.dropped, status.open);
 	recorder_free(recorder);
 	recording_reader_free(reader);
+	if (sinks && sinks_end(sinks, SINKS_END_REPLAY_MS))
+		result = EXIT_FAILURE;
 	return result;
 }
 
@@ -197,7 +224,23 @@ static void database_unmake(const char *path)
 			unlink(name);
 }
 
-static int record_start(struct record_setup *setup)
+/* 0, with NULL if none is wanted, or negative errno, which was said. */
+static int sinks_start(const struct record_options *options, struct sinks **sinks)
+{
+	struct sink_choice choice = options->sinks;
+	CLEANUP_FREE char *spool = NULL;
+
+	if (!choice.spool) {
+		if (asprintf(&spool, "%s-spool", options->store.path) < 0) {
+			spool = NULL;
+			return log_error(-ENOMEM, "%s", options->store.path);
+		}
+		choice.spool = spool;
+	}
+	return sink_choice_open(&choice, options->replay, sinks);
+}
+
+static int record_start(struct record_setup *setup, struct sinks *sinks)
 {
 	const struct record_options *options = &setup->options;
 	struct store *store;
@@ -206,16 +249,14 @@ static int record_start(struct record_setup *setup)
 	char why[512];
 	int status;
 
-	umask(0027);
-	folder_make(options->store.path);
 	if (store_open(&options->store, &store, why, sizeof(why))) {
 		log_message("%s", why);
 		return EXIT_FAILURE;
 	}
 	if (options->replay)
-		status = record_replay(options->replay, store);
+		status = record_replay(options->replay, store, sinks);
 	else
-		status = record_live(setup, store);
+		status = record_live(setup, store, sinks);
 	store_status(store, &told);
 	store_close(store, clock_ns(CLOCK_REALTIME));
 	if (status && !there && !told.commits)
@@ -241,6 +282,7 @@ static int record_run(const struct command *command, int argc, char **argv)
 		.given = {.store = {.path = STORE_PATH, .max_size = STORE_MAX_SIZE}},
 	};
 	int first = options_parse_given(command, argc, argv, &setup.given, &setup.is_given);
+	struct sinks *sinks = NULL;
 	char why[CONFIG_WHY];
 	int status;
 
@@ -256,10 +298,19 @@ static int record_run(const struct command *command, int argc, char **argv)
 		usage_error(command, "--metrics tells of what the kernel does, not of --replay");
 	if (record_configure(&setup, why, sizeof(why)))
 		usage_error(command, "%s", why);
+	if (!setup.options.sinks.list.count &&
+	    (setup.options.sinks.spool || setup.options.sinks.list.format))
+		usage_error(command, "--format and --spool are for --sink, and none is given");
 	if (setup.options.metrics.family && !metrics_server_built())
 		usage_error(command, "--metrics: this program is linked statically and has no HTTP "
 				     "server; use one that is not, or leave the option out");
-	status = record_start(&setup);
+	umask(0027);
+	folder_make(setup.options.store.path);
+	/* First: a sink's process is to have nothing of the database. */
+	status = sinks_start(&setup.options, &sinks) ? EXIT_FAILURE : record_start(&setup, sinks);
+	sinks_free(sinks);
+	sinks_forget(&setup, &setup.options);
+	sink_list_free(&setup.given.sinks.list);
 	config_free(&setup.config);
 	return status;
 }
@@ -271,7 +322,8 @@ const struct command command_record = {
 	.text = "Keeps every lease of a port and every claim that failed in a database: who made "
 		"the claim, when, what came of it, when the port was given back, what stood in "
 		"the way. Runs until it is stopped; SIGHUP makes it read its configuration and "
-		"open its database anew. Once it watches, it gives up all privileges.",
+		"open its database, and the files of its sinks, anew. Once it watches, it gives "
+		"up all privileges.",
 	.options = record_options,
 	.run = record_run,
 };

@@ -3,6 +3,7 @@
 #ifndef PORTSNOOP_RECORD_H
 #define PORTSNOOP_RECORD_H
 
+#include "command/sink_option.h"
 #include "lib/config.h"
 #include "lib/parse.h"
 #include "stream/recorder.h"
@@ -12,6 +13,7 @@ struct record_options {
 	uint64_t ring; /* bytes; 0: the default */
 	uint32_t tier; /* enum wire_tier; 0: the best */
 	struct endpoint metrics;
+	struct sink_choice sinks;
 	const char *config; /* NULL: RECORD_CONFIG, if it is there */
 	const char *replay; /* NULL: the kernel */
 	bool status;
@@ -41,7 +43,11 @@ int record_configure(struct record_setup *setup, char *why, size_t size);
  * is new is named. What is wrong is said, and then nothing has changed: negative errno. */
 int record_reconfigure(struct record_setup *setup);
 
-/* Records what the kernel does until somebody asks it to stop. Exit status. */
-int record_live(struct record_setup *setup, struct store *store);
+/* Records what the kernel does until somebody asks it to stop. `sinks` NULL: none. Exit
+ * status. */
+int record_live(struct record_setup *setup, struct store *store, struct sinks *sinks);
+
+/* Each event into the sinks: a listener of the recorder's. */
+int record_sink(void *context, const struct event *event);
 
 #endif

@@ -26,6 +26,7 @@ struct live {
 	struct store *store;
 	struct recorder *recorder;
 	struct session *session;
+	struct sinks *sinks;		 /* NULL: none */
 	struct server *server;		 /* NULL: none */
 	struct metrics *metrics;	 /* NULL: nobody is to be told */
 	struct record_metrics *endpoint; /* NULL: none */
@@ -88,6 +89,8 @@ static void live_reload(struct live *live)
 			    live->setup->options.store.max_age);
 		log_message("read the configuration again");
 	}
+	if (live->sinks)
+		sinks_reopen(live->sinks);
 	recorder_commit(live->recorder, clock_ns(CLOCK_REALTIME), monotonic());
 	if (!store_reopen(live->store, clock_ns(CLOCK_REALTIME)))
 		log_message("opened the database anew");
@@ -101,6 +104,7 @@ static void live_status(void *context, struct service_status *status)
 	struct recorder_totals totals;
 	struct cpu_counters kernel;
 	struct store_status store;
+	struct sink_report sinks[SINKS_MOST];
 
 	recorder_totals(live->recorder, &totals);
 	session_totals(live->session, &kernel);
@@ -114,6 +118,8 @@ static void live_status(void *context, struct service_status *status)
 	status->told |= SERVICE_STATUS_COUNTS | SERVICE_STATUS_LAG;
 	store_status(live->store, &store);
 	service_status_store(status, &store, live->setup->options.store.path);
+	if (live->sinks)
+		service_status_sinks(status, sinks, sinks_report(live->sinks, sinks, SINKS_MOST));
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -177,6 +183,7 @@ static int live_loop(struct live *live)
 		{.fd = live->signals, .events = POLLIN},
 		{.fd = live->server ? server_fd(live->server) : -1, .events = POLLIN},
 		{.fd = record_metrics_fd(live->endpoint), .events = POLLIN},
+		{.fd = live->sinks ? sinks_fd(live->sinks) : -1, .events = POLLIN},
 	};
 	struct recorder_totals totals;
 	int result;
@@ -185,6 +192,8 @@ static int live_loop(struct live *live)
 		result = session_drain(live->session);
 		if (result < 0)
 			return result;
+		if (live->sinks)
+			sinks_flush(live->sinks);
 		recorder_totals(live->recorder, &totals);
 		live->lag = result && totals.newest ? monotonic() - (uint64_t)totals.newest : 0;
 		if (live->lag > live->lag_most)
@@ -195,6 +204,8 @@ static int live_loop(struct live *live)
 		if (signals_reload())
 			live_reload(live);
 		live_answer(live, &fds[2], &fds[3]);
+		if (fds[4].revents)
+			sinks_check(live->sinks);
 		if (poll(fds, sizeof(fds) / sizeof(*fds), live_timeout(live)) < 0 && errno != EINTR)
 			return -errno;
 	}
@@ -208,6 +219,7 @@ static int live_start(struct live *live)
 		.ring_bytes = live->setup->options.ring,
 		.releases = true,
 		.ledger = true,
+		.heartbeat = live->sinks ? SESSION_HEARTBEAT : 0,
 	};
 	struct server_options server = {0};
 	struct probe_failure failure;
@@ -232,6 +244,7 @@ static int live_start(struct live *live)
 							 .recorder = live->recorder,
 							 .session = live->session,
 							 .store = live->store,
+							 .sinks = live->sinks,
 							 .lag = &live->lag,
 						 },
 						 &live->endpoint, why, sizeof(why))) {
@@ -280,13 +293,15 @@ static int live_end(struct live *live, int result)
 	if (result < 0)
 		log_error(result, "recording");
 	live_commit(live);
+	if (live->sinks)
+		sinks_end(live->sinks, SINKS_END_MS);
 	totals_say(live);
 	return result < 0 || live->due ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-int record_live(struct record_setup *setup, struct store *store)
+int record_live(struct record_setup *setup, struct store *store, struct sinks *sinks)
 {
-	struct live live = {.setup = setup, .store = store};
+	struct live live = {.setup = setup, .store = store, .sinks = sinks};
 	int status;
 
 	live.signals = signals_open(SIGNALS_SERVICE);
@@ -300,6 +315,8 @@ int record_live(struct record_setup *setup, struct store *store)
 		metrics_free(live.metrics);
 		return EXIT_FAILURE;
 	}
+	if (sinks)
+		recorder_listen(live.recorder, record_sink, sinks);
 	status = live_start(&live);
 	if (!status)
 		status = live_end(&live, live_loop(&live));

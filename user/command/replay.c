@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "command/sink_option.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "lib/option.h"
@@ -13,12 +14,14 @@
 
 struct replay_options {
 	struct view_options view;
+	struct sink_choice sinks;
 };
 
 static const struct option_entry replay_options[] = {
 	OUTPUT_OPTIONS(struct replay_options, view),
 	FILTER_OPTIONS(struct replay_options, view.filter),
 	LEDGER_OPTION(struct replay_options, view),
+	SINK_OPTIONS(struct replay_options, sinks),
 	{0},
 };
 
@@ -110,8 +113,16 @@ static int replay_run(const struct command *command, int argc, char **argv)
 		usage_error(command, "no FILE is given; expected one, or - for standard input");
 	if (argc - first > 1)
 		usage_error(command, "'%s' is one FILE too many; expected one", argv[first + 1]);
+	sink_choice_settle(command, &options.sinks, &options.view);
 	view_options_settle(&options.view, STDOUT_FILENO);
-	status = replay_file(argv[first], &options.view);
+	if (sink_choice_open(&options.sinks, true, &options.view.sinks))
+		status = EXIT_FAILURE;
+	else
+		status = replay_file(argv[first], &options.view);
+	if (options.view.sinks && sinks_end(options.view.sinks, SINKS_END_REPLAY_MS))
+		status = EXIT_FAILURE;
+	sinks_free(options.view.sinks);
+	sink_list_free(&options.sinks.list);
 	view_options_free(&options.view);
 	return status;
 }
@@ -122,7 +133,9 @@ const struct command command_replay = {
 	.summary = "show a stream that 'trace --save FILE' recorded, as trace would have",
 	.text = "FILE is a recording, - is standard input. The output is the same byte for byte, "
 		"on any machine, as often as you like. A recording that is damaged or was cut "
-		"short is shown as far as it goes, and the exit status is 1.",
+		"short is shown as far as it goes, and the exit status is 1. With a --sink, "
+		"the events go there, and standard output gets nothing unless it is one of "
+		"them; the replay waits for those that are slow.",
 	.options = replay_options,
 	.run = replay_run,
 };

@@ -11,6 +11,7 @@
 #include "command/child.h"
 #include "command/probe_option.h"
 #include "command/serve.h"
+#include "command/sink_option.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "lib/option.h"
@@ -26,10 +27,11 @@ struct trace_options {
 	uint64_t ring;	   /* bytes; 0: the default */
 	uint32_t tier;	   /* enum wire_tier; 0: the best */
 	const char *save;
+	struct sink_choice sinks;
 };
 
 struct trace {
-	const struct trace_options *options;
+	struct trace_options *options;
 	struct output output;
 	struct view *view;
 	struct recording *recording;
@@ -44,12 +46,14 @@ struct trace {
 	const char *save_why; /* the file could not be made: words */
 	int output_error;     /* the output is over, the recording is not */
 	bool bad;	      /* a record was refused, and that was said */
+	bool sinkless;	      /* there were sinks, and none is left */
 };
 
 static const struct option_entry trace_options[] = {
 	OUTPUT_OPTIONS(struct trace_options, view),
 	FILTER_OPTIONS(struct trace_options, view.filter),
 	LEDGER_OPTION(struct trace_options, view),
+	SINK_OPTIONS(struct trace_options, sinks),
 	OPTION("duration", 'd', "TIME", "stop after this time: 10s, 5m, 2h", option_duration,
 	       struct trace_options, duration),
 	OPTION("save", 's', "FILE", "keep the stream for 'replay' as well, unfiltered",
@@ -114,15 +118,30 @@ static int trace_flush(struct trace *trace)
 	return view_flush(trace->view);
 }
 
+/* Says of a sink that has ended what it left undone; without any there is nobody to trace
+ * for. */
+static void trace_check_sinks(struct trace *trace)
+{
+	struct sinks *sinks = trace->options->view.sinks;
+
+	sinks_check(sinks);
+	trace->sinkless = !sinks_alive(sinks);
+	if (trace->sinkless)
+		trace->stop = true;
+}
+
 /* Until there is a reason to stop. 0 or negative errno of the output. */
 static int trace_loop(struct trace *trace)
 {
+	struct sinks *sinks = trace->options->view.sinks;
 	struct pollfd fds[] = {
 		{.fd = session_fd(trace->session), .events = POLLIN},
 		{.fd = trace->signals, .events = POLLIN},
 		{.fd = trace->deadline, .events = POLLIN},
-		{.fd = STDOUT_FILENO}, /* only whether its reader has gone */
+		/* Only whether its reader has gone. */
+		{.fd = sinks ? -1 : STDOUT_FILENO},
 		{.fd = trace->server ? server_fd(trace->server) : -1, .events = POLLIN},
+		{.fd = sinks ? sinks_fd(sinks) : -1, .events = POLLIN},
 	};
 	int result;
 
@@ -147,6 +166,8 @@ static int trace_loop(struct trace *trace)
 			trace->stop = true;
 		if (fds[3].revents & (POLLERR | POLLHUP))
 			return -EPIPE;
+		if (fds[5].revents)
+			trace_check_sinks(trace);
 	}
 }
 
@@ -177,7 +198,7 @@ static void service_start(struct trace *trace)
 /* Everything that can fail before the first event. 0 or an exit status. */
 static int trace_start(struct trace *trace, char **command)
 {
-	const struct trace_options *options = trace->options;
+	struct trace_options *options = trace->options;
 	struct probe_options probe = {
 		.tier = options->tier,
 		.ring_bytes = options->ring,
@@ -189,10 +210,13 @@ static int trace_start(struct trace *trace, char **command)
 		.filter = &options->view.filter,
 		/* A recording is whole. */
 		.hold_back = options->view.no_ledger && !options->save,
+		.heartbeat = options->sinks.list.count ? SESSION_HEARTBEAT : 0,
 	};
 	struct probe_failure failure;
 	int error;
 
+	if (sink_choice_open(&options->sinks, false, &options->view.sinks))
+		return EXIT_FAILURE;
 	trace->view = view_new(&options->view, &trace->output);
 	if (!trace->view)
 		return log_error(-ENOMEM, "trace"), EXIT_FAILURE;
@@ -244,6 +268,8 @@ static int trace_end(struct trace *trace, int result)
 			save_failed(trace, error);
 		trace->recording = NULL;
 	}
+	if (trace->options->view.sinks)
+		sinks_end(trace->options->view.sinks, SINKS_END_MS);
 	if (result == -EPIPE)
 		return EXIT_SUCCESS;
 	if (result == -EINTR)
@@ -252,7 +278,7 @@ static int trace_end(struct trace *trace, int result)
 		log_error(result, "standard output");
 	view_totals(trace->view, &totals);
 	totals_print(&totals);
-	return result < 0 || trace->save_error ? EXIT_FAILURE : EXIT_SUCCESS;
+	return result < 0 || trace->save_error || trace->sinkless ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 /*
@@ -291,6 +317,7 @@ static int trace_run(const struct command *command, int argc, char **argv)
 
 	if (first < argc && strcmp(argv[first - 1], "--"))
 		usage_error(command, "'%s': expected an option, or -- and a command", argv[first]);
+	sink_choice_settle(command, &options.sinks, &options.view);
 	view_options_settle(&options.view, STDOUT_FILENO);
 	trace.signals = signals_open(first < argc ? SIGNALS_COMMAND : SIGNALS_PLAIN);
 	status = trace_start(&trace, argv + first);
@@ -305,6 +332,8 @@ static int trace_run(const struct command *command, int argc, char **argv)
 		theirs = command_await(&trace);
 	view_free(trace.view);
 	output_free(&trace.output);
+	sinks_free(options.view.sinks);
+	sink_list_free(&options.sinks.list);
 	view_options_free(&options.view);
 	return status ? status : theirs;
 }
@@ -316,7 +345,9 @@ const struct command command_trace = {
 	.text = "Shows each bind, connect, listen and send that takes or uses a port, successful or "
 		"not: by which process, with what result. Stops with Ctrl-C, and then says what "
 		"was seen, delivered, filtered and lost. With a COMMAND, traces only it and its "
-		"children, from the first instruction on, and exits with its status.",
+		"children, from the first instruction on, and exits with its status. With a "
+		"--sink, what is let through by the filters goes there, and standard output gets "
+		"nothing unless it is one of them.",
 	.options = trace_options,
 	.run = trace_run,
 };

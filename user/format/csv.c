@@ -107,7 +107,7 @@ static void csv_event(struct format *format, const struct event *event, struct b
 {
 	struct field_scratch scratch;
 
-	if (event->action == EVENT_START || event->action == EVENT_END)
+	if (!event->socket && event->action != EVENT_LOST)
 		return;
 	for (unsigned int i = 0; i < format->count; i++) {
 		struct value value = field_value(format->fields[i], event, &scratch);

@@ -32,10 +32,14 @@ struct format_ops {
 
 extern const struct format_ops format_json, format_csv, format_table, format_ocsf;
 /* One request of OTLP/HTTP in JSON a line, as the collector's file exporter writes it; and
- * for otlp_request() the records alone, one a line. */
+ * for format/otlp_request.h the records of one event each. */
 extern const struct format_ops format_otlp, format_otlp_record;
 /* For journald: one datagram of its native protocol. For ClickHouse: JSONEachRow. */
 extern const struct format_ops format_journal, format_row;
-const struct format_ops *format_find(const char *name);
+const struct format_ops *format_find(const char *name); /* NULL: there is none */
+
+/* Whether the field is to be in a line: chosen, or none is and it is for machines; and not
+ * among what is to be left out. */
+bool format_shows(const struct format_options *options, const struct field *field);
 
 #endif

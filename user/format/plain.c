@@ -47,6 +47,7 @@ void value_plain(struct buffer *out, const struct value *value, struct second_ca
 		buffer_text(out, value->truth ? "true" : "false");
 		break;
 	case VALUE_UNSIGNED:
+	case VALUE_NUMERAL:
 		buffer_unsigned(out, value->number);
 		break;
 	case VALUE_SIGNED:
@@ -69,6 +70,7 @@ void value_plain(struct buffer *out, const struct value *value, struct second_ca
 			      (size_t)(second_cache_time(cache, text, value->integer) - text));
 		break;
 	case VALUE_TEXTS:
+	case VALUE_COMMAND:
 		texts_plain(out, value->text.bytes, value->text.length);
 		break;
 	case VALUE_TOKENS:

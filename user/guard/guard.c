@@ -12,10 +12,12 @@
 #include <string.h>
 #include <sys/prctl.h>
 
-#include "guard/network.h"
+#include "guard/landlock.h"
 #include "guard/syscalls.h"
 #include "lib/cleanup.h"
 #include "lib/parse.h"
+
+#define NAME_SERVICE_PORT 53
 
 static int fail(char *why, size_t size, int error, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
@@ -30,7 +32,8 @@ static int fail(char *why, size_t size, int error, const char *format, ...)
 	return error;
 }
 
-int guard_thread(void)
+/* Of the calling thread, for good. */
+static int capabilities_drop(void)
 {
 	/* First, as long as CAP_SETPCAP lasts; without it the set stays, and means nothing
 	 * to who cannot gain capabilities by execve(). The kernel drops ambient
@@ -40,7 +43,14 @@ int guard_thread(void)
 		capng_apply(CAPNG_SELECT_BOUNDS); /* which says so on stderr if it may not */
 	}
 	capng_clear(CAPNG_SELECT_BOTH);
-	return capng_apply(CAPNG_SELECT_CAPS) ? -EPERM : network_restrict();
+	return capng_apply(CAPNG_SELECT_CAPS) ? -EPERM : 0;
+}
+
+int guard_thread(void)
+{
+	int error = capabilities_drop();
+
+	return error ? error : landlock_service();
 }
 
 /* A line of /proc/PID/status, "Name:\tHEX". */
@@ -111,10 +121,9 @@ static int threads_check(char *why, size_t size)
 	return 0;
 }
 
-int guard_enter(char *why, size_t size)
+/* `error`: of what the thread has given up before. */
+static int process_restrict(int error, enum syscalls_kind kind, char *why, size_t size)
 {
-	int error = guard_thread();
-
 	if (size)
 		why[0] = '\0';
 	if (error)
@@ -127,9 +136,25 @@ int guard_enter(char *why, size_t size)
 	/* Also where the kernel has no filters; and of all threads, by the filter. */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return fail(why, size, -errno, "no_new_privs: %s", strerror(errno));
-	error = syscalls_restrict();
+	error = syscalls_restrict(kind);
 	if (error)
 		return fail(why, size, error, "system calls cannot be restricted (seccomp): %s",
 			    strerror(-error));
 	return 0;
+}
+
+int guard_enter(char *why, size_t size)
+{
+	return process_restrict(guard_thread(), SYSCALLS_SERVICE, why, size);
+}
+
+int guard_courier(uint16_t port, char *why, size_t size)
+{
+	const uint16_t ports[] = {port, NAME_SERVICE_PORT};
+	int error = capabilities_drop();
+
+	if (!error)
+		error = landlock_courier(ports, port ? sizeof(ports) / sizeof(*ports) : 0);
+	return process_restrict(error, port ? SYSCALLS_REMOTE_COURIER : SYSCALLS_COURIER, why,
+				size);
 }

@@ -5,6 +5,9 @@
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/perf_event.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -146,19 +149,29 @@ static const char *const allowed[] = {
 	"inotify_init1",
 	"inotify_add_watch",
 	"inotify_rm_watch",
-	/* sockets; those of other families than AF_UNIX were opened before, as the one of
-	 * --metrics that listens */
+	/* sockets; of which families is below */
 	"connect",
-	"bind",
-	"listen",
-	"accept",
-	"accept4",
 	"recvfrom",
 	"recvmsg",
 	"shutdown",
 	"getsockname",
 	"getpeername",
 	"getsockopt",
+};
+
+/* Of a service: it answers. Sockets of other families than AF_UNIX were opened before, as
+ * the one of --metrics that listens. */
+static const char *const allowed_service[] = {
+	"bind",
+	"listen",
+	"accept",
+	"accept4",
+};
+
+/* Of a courier that talks to a network: what resolvers and libcurl take. */
+static const char *const allowed_remote[] = {
+	"socketpair",
+	"recvmmsg",
 };
 
 /* Of one call that is allowed with certain arguments only: one of them. `mask`: the bits
@@ -171,7 +184,7 @@ struct exception {
 
 #define WHOLE UINT32_MAX /* an int: what a caller leaves in the upper half is undefined */
 
-static const struct exception exceptions[] = {
+static const struct exception exceptions_all[] = {
 	/* No new code. NSS has its modules by then: session_settle(). */
 	{"mmap", 2, PROT_EXEC, 0},
 	{"mprotect", 2, PROT_EXEC, 0},
@@ -204,26 +217,73 @@ static const struct exception exceptions[] = {
 	{"fcntl", 1, WHOLE, F_OFD_SETLK},
 	{"fcntl", 1, WHOLE, F_OFD_SETLKW},
 
-	/* stdio asks whether it writes to a terminal; libbpf disables a perf event before
-	 * it closes it. */
+	/* stdio asks whether it writes to a terminal. */
 	{"ioctl", 1, WHOLE, TCGETS},
 	{"ioctl", 1, WHOLE, TIOCGWINSZ},
 	{"ioctl", 1, WHOLE, FIONREAD},
 	{"ioctl", 1, WHOLE, FIONBIO},
-	{"ioctl", 1, WHOLE, PERF_EVENT_IOC_DISABLE},
 
 	/* Names of threads and of memory. */
 	{"prctl", 0, WHOLE, PR_SET_NAME},
 	{"prctl", 0, WHOLE, PR_GET_NAME},
 	{"prctl", 0, WHOLE, 0x53564d41 /* PR_SET_VMA, 5.17 */},
 
+	/* To ask, not to set. */
+	{"prlimit64", 2, UINT64_MAX, 0},
+};
+
+static const struct exception exceptions_service[] = {
 	/* Without CAP_BPF, from 5.19 on: to read an iterator that was attached before, and
 	 * how often a program of ours was skipped. Neither makes anything new. */
 	{"bpf", 0, WHOLE, BPF_ITER_CREATE},
 	{"bpf", 0, WHOLE, BPF_OBJ_GET_INFO_BY_FD},
 
-	/* To ask, not to set. */
-	{"prlimit64", 2, UINT64_MAX, 0},
+	/* libbpf disables a perf event before it closes it. */
+	{"ioctl", 1, WHOLE, PERF_EVENT_IOC_DISABLE},
+};
+
+#define NAMESPACES                                                                                 \
+	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | \
+	 CLONE_NEWCGROUP)
+
+static const struct exception exceptions_remote[] = {
+	{"socket", 0, WHOLE, AF_INET},
+	{"socket", 0, WHOLE, AF_INET6},
+	{"sendmmsg", 3, MSG_FASTOPEN, 0},
+
+	/* libcurl resolves in a thread. */
+	{"clone", 0, CLONE_THREAD | NAMESPACES, CLONE_THREAD},
+
+	/* By their numbers; they mean nothing else that is of use on another level. */
+	{"setsockopt", 2, WHOLE, TCP_NODELAY},
+	{"setsockopt", 2, WHOLE, SO_KEEPALIVE},
+	{"setsockopt", 2, WHOLE, TCP_KEEPIDLE},
+	{"setsockopt", 2, WHOLE, TCP_KEEPINTVL},
+	{"setsockopt", 2, WHOLE, TCP_KEEPCNT},
+	{"setsockopt", 2, WHOLE, TCP_USER_TIMEOUT},
+	{"setsockopt", 2, WHOLE, IP_RECVERR},
+	{"setsockopt", 2, WHOLE, IPV6_RECVERR},
+};
+
+/* What one kind of process has; the common list comes first. */
+struct allowance {
+	const char *const *names;
+	size_t name_count;
+	const struct exception *exceptions;
+	size_t exception_count;
+};
+
+#define COUNT(list) (sizeof(list) / sizeof(*(list)))
+#define ALLOWANCE(names_, exceptions_)                                                             \
+	{                                                                                          \
+		names_, COUNT(names_), exceptions_, COUNT(exceptions_)                             \
+	}
+
+static const struct allowance common = ALLOWANCE(allowed, exceptions_all);
+static const struct allowance allowances[] = {
+	[SYSCALLS_SERVICE] = ALLOWANCE(allowed_service, exceptions_service),
+	[SYSCALLS_COURIER] = {0},
+	[SYSCALLS_REMOTE_COURIER] = ALLOWANCE(allowed_remote, exceptions_remote),
 };
 
 static void filter_end(scmp_filter_ctx *filter)
@@ -240,26 +300,44 @@ static int allow(scmp_filter_ctx filter, const char *name, const struct scmp_arg
 	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, number, condition ? 1 : 0, condition);
 }
 
-static int filter_fill(scmp_filter_ctx filter)
+static int allow_if(scmp_filter_ctx filter, const struct exception *exception)
+{
+	const struct scmp_arg_cmp condition = SCMP_CMP64(exception->argument, SCMP_CMP_MASKED_EQ,
+							 exception->mask,
+							 exception->value & exception->mask);
+
+	return allow(filter, exception->name, &condition);
+}
+
+static int allowance_add(scmp_filter_ctx filter, const struct allowance *allowance)
+{
+	int error = 0;
+
+	for (size_t i = 0; i < allowance->name_count && !error; i++)
+		error = allow(filter, allowance->names[i], NULL);
+	for (size_t i = 0; i < allowance->exception_count && !error; i++)
+		error = allow_if(filter, &allowance->exceptions[i]);
+	return error;
+}
+
+static int filter_fill(scmp_filter_ctx filter, enum syscalls_kind kind)
 {
 	/* abort() and raise() */
 	const struct exception own[] = {{"tgkill", 0, WHOLE, (uint64_t)getpid()},
 					{"kill", 0, WHOLE, (uint64_t)getpid()}};
-	int error = 0;
+	int error = allowance_add(filter, &common);
 
-	for (size_t i = 0; i < sizeof(allowed) / sizeof(*allowed) && !error; i++)
-		error = allow(filter, allowed[i], NULL);
-	for (size_t i = 0; i < sizeof(exceptions) / sizeof(*exceptions) + 2 && !error; i++) {
-		const struct exception *e = i < 2 ? &own[i] : &exceptions[i - 2];
-		const struct scmp_arg_cmp condition =
-			SCMP_CMP64(e->argument, SCMP_CMP_MASKED_EQ, e->mask, e->value & e->mask);
-
-		error = allow(filter, e->name, &condition);
-	}
+	for (size_t i = 0; i < COUNT(own) && !error; i++)
+		error = allow_if(filter, &own[i]);
+	if (!error)
+		error = allowance_add(filter, &allowances[kind]);
+	/* Its flags cannot be looked at. The library takes clone() then. */
+	if (!error && kind == SYSCALLS_REMOTE_COURIER)
+		error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	return error;
 }
 
-int syscalls_restrict(void)
+int syscalls_restrict(enum syscalls_kind kind)
 {
 	CLEANUP(filter_end) scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int error;
@@ -274,6 +352,6 @@ int syscalls_restrict(void)
 	if (!error)
 		error = seccomp_attr_set(filter, SCMP_FLTATR_API_SYSRAWRC, 1);
 	if (!error)
-		error = filter_fill(filter);
+		error = filter_fill(filter, kind);
 	return error ? error : seccomp_load(filter);
 }

@@ -126,11 +126,17 @@ static int name_fail(const struct reader *reader, const char *name)
 			 names.failed ? "another" : names.data);
 }
 
-static int value_fail(const struct reader *reader, const char *name, const char *value,
-		      const char *expected)
+static int value_fail(const struct reader *reader, const struct option_entry *entry,
+		      const char *value, const char *expected)
 {
-	return line_fail(reader, -EINVAL, "%s: '%.*s%s' is not accepted; expected %s", name, SHOWN,
-			 value, ellipsis(value), expected);
+	CLEANUP(buffer_free) struct buffer shown = BUFFER_EMPTY;
+	const char *text;
+
+	option_value_shown(entry, value, &shown);
+	buffer_byte(&shown, '\0');
+	text = shown.failed ? "" : shown.data;
+	return line_fail(reader, -EINVAL, "%s: '%.*s%s' is not accepted; expected %s", entry->name,
+			 SHOWN, text, ellipsis(text), expected);
 }
 
 /* 1 or 0; -1: neither. */
@@ -159,11 +165,11 @@ static int value_take(const struct reader *reader, const struct option_entry *en
 	int error, truth = 0;
 
 	if (expected)
-		return value_fail(reader, entry->name, value, expected);
+		return value_fail(reader, entry, value, expected);
 	if (!entry->argument) {
 		truth = truth_parse(value);
 		if (truth < 0)
-			return value_fail(reader, entry->name, value, "yes, no, true or false");
+			return value_fail(reader, entry, value, "yes, no, true or false");
 		value = NULL;
 	}
 	/* "no" is what a flag is that nobody gave. */
@@ -173,7 +179,7 @@ static int value_take(const struct reader *reader, const struct option_entry *en
 	if (!error)
 		return 0;
 	if (error == -EINVAL && expected)
-		return value_fail(reader, entry->name, value ? value : "yes", expected);
+		return value_fail(reader, entry, value ? value : "yes", expected);
 	return line_fail(reader, error, "%s: %s", entry->name, strerror(-error));
 }
 
@@ -204,7 +210,7 @@ static int assignment_take(struct reader *reader, char *line)
 		return line_fail(reader, -EINVAL, "%s has no value; expected %s = %s", entry->name,
 				 entry->name, entry->argument ? entry->argument : "yes");
 	bit = UINT64_C(1) << ((entry - reader->command->options) % 64);
-	if (reader->seen & bit)
+	if (reader->seen & bit && !entry->adds_up)
 		return line_fail(reader, -EINVAL,
 				 "%s = '%.*s%s': it was set before; expected each option once",
 				 entry->name, SHOWN, value, ellipsis(value));

@@ -187,9 +187,23 @@ static void refuse(const struct parser *parser, const char *word)
 		    word, command->name);
 }
 
+void option_value_shown(const struct option_entry *entry, const char *value, struct buffer *out)
+{
+	const char *user = entry->secret ? strstr(value, "://") : NULL;
+	const char *host = user ? strrchr(user, '@') : NULL;
+
+	if (host) {
+		buffer_append(out, value, (size_t)(user + 3 - value));
+		buffer_text(out, "***");
+		value = host;
+	}
+	buffer_text(out, value);
+}
+
 static void option_take(const struct parser *parser, const struct option_entry *option,
 			void *options)
 {
+	CLEANUP(buffer_free) struct buffer shown = BUFFER_EMPTY;
 	const char *expected = NULL;
 	int error = option->set(option->argument ? optarg : NULL, (char *)options + option->offset,
 				&expected);
@@ -200,8 +214,10 @@ static void option_take(const struct parser *parser, const struct option_entry *
 		log_error(error, "--%s", option->name);
 		exit(EXIT_FAILURE);
 	}
+	option_value_shown(option, optarg, &shown);
+	buffer_byte(&shown, '\0');
 	usage_error(parser->command, "--%s: '%s' is not accepted; expected %s", option->name,
-		    optarg, expected);
+		    shown.failed ? "" : shown.data, expected);
 }
 
 int options_parse(const struct command *command, int argc, char **argv, void *options)

@@ -16,6 +16,8 @@ struct option_entry {
 	const char *name;     /* long name without dashes */
 	char letter;	      /* short name; 0: none */
 	bool line_only;	      /* it means nothing in a configuration file */
+	bool adds_up;	      /* a list: may stand in a configuration file more than once */
+	bool secret;	      /* may have a password in a URL: option_value_shown() */
 	const char *argument; /* "PORT"; NULL: a flag */
 	const char *help;     /* one sentence */
 	/* Takes the argument (NULL for a flag) into `target`, which is the options
@@ -65,6 +67,10 @@ int options_parse(const struct command *command, int argc, char **argv, void *op
  * config_read() of lib/config.h. The table has no more than 64 entries. */
 int options_parse_given(const struct command *command, int argc, char **argv, void *options,
 			uint64_t *given);
+
+/* What a message may repeat of a value: without what could be a password. */
+struct buffer;
+void option_value_shown(const struct option_entry *entry, const char *value, struct buffer *out);
 
 /* "portsnoop trace: ..." on stderr, exit status 2. */
 void usage_error(const struct command *command, const char *format, ...)

@@ -205,6 +205,8 @@ static size_t type_size(uint16_t type)
 		return sizeof(struct wire_stream_end);
 	case WIRE_BLOCKER:
 		return sizeof(struct wire_blocker);
+	case WIRE_HEARTBEAT:
+		return sizeof(struct wire_heartbeat);
 	}
 	return 0;
 }
@@ -471,6 +473,14 @@ static int end_take(struct decoder *decoder, const struct wire_stream_end *end)
 	return event_send(decoder, &event, end->header.time);
 }
 
+static int heartbeat_take(struct decoder *decoder, const struct wire_heartbeat *heartbeat)
+{
+	struct event event = {
+		.action = EVENT_HEARTBEAT, .outcome = EVENT_UNKNOWN, .heartbeat = heartbeat};
+
+	return event_send(decoder, &event, heartbeat->header.time);
+}
+
 static void clock_take(struct decoder *decoder, const struct wire_clock *clock)
 {
 	decoder->stream.offset_before = decoder->stream.wall_offset;
@@ -530,6 +540,8 @@ int decoder_record(struct decoder *decoder, const void *record, size_t size, con
 		return process_table_name_user(decoder->processes,
 					       ((const struct wire_user *)header)->uid,
 					       ((const struct wire_user *)header)->name);
+	case WIRE_HEARTBEAT:
+		return heartbeat_take(decoder, record);
 	case WIRE_STREAM_END:
 		return end_take(decoder, record);
 	}

@@ -14,6 +14,7 @@ const char *event_action_name(enum event_action action)
 		[EVENT_LOST] = "lost-events",
 		[EVENT_START] = "stream-start",
 		[EVENT_END] = "stream-end",
+		[EVENT_HEARTBEAT] = "heartbeat",
 	};
 
 	return (unsigned int)action < EVENT_ACTIONS ? names[action] : "unknown";

@@ -19,6 +19,7 @@ enum event_action {
 	EVENT_LOST,	   /* lost-events */
 	EVENT_START,	   /* stream-start */
 	EVENT_END,	   /* stream-end */
+	EVENT_HEARTBEAT,   /* heartbeat */
 	EVENT_ACTIONS
 };
 
@@ -33,6 +34,9 @@ struct event_gap {
 	uint64_t count;
 	uint64_t after;	 /* CLOCK_MONOTONIC of the last record before, 0: none */
 	uint64_t before; /* of the first one behind it */
+	/* NULL: lost in the kernel. Else a sink's name (hostile bytes) that had no room for
+	 * events: `after` and `before` are the times of the first and of the last of them. */
+	const char *sink;
 };
 
 /* What holds for the whole stream. */
@@ -66,9 +70,10 @@ struct event {
 	int64_t wall_time; /* CLOCK_REALTIME, ns */
 	const struct stream *stream;
 	/* By action, else NULL: */
-	const struct wire_event *socket;   /* the first seven */
-	const struct event_gap *gap;	   /* EVENT_LOST */
-	const struct wire_stream_end *end; /* EVENT_END */
+	const struct wire_event *socket;	/* the first seven */
+	const struct event_gap *gap;		/* EVENT_LOST */
+	const struct wire_stream_end *end;	/* EVENT_END */
+	const struct wire_heartbeat *heartbeat; /* EVENT_HEARTBEAT */
 	/* Claimant of a socket event. NULL: no record of it came (its pid, tid, uid
 	 * and comm still stand in `socket` unless WIRE_NO_CLAIMANT is set). */
 	const struct process *process;
@@ -84,6 +89,9 @@ struct event {
 	uint64_t lingered;		    /* EVENT_RELEASED: of `duration`, ns in TIME_WAIT;
 					     * 0: none, or not known */
 	const struct ledger_totals *ledger; /* EVENT_END; NULL: there is no ledger */
+	/* Paths of the fields that are cut in the line that is being made; a format sets it. */
+	const char *const *truncated;
+	unsigned int truncated_count;
 };
 
 const char *event_action_name(enum event_action action); /* ECS: "bound-socket" */

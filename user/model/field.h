@@ -14,11 +14,13 @@ enum value_kind {
 	VALUE_BOOL,
 	VALUE_UNSIGNED,
 	VALUE_SIGNED,
+	VALUE_NUMERAL, /* an unsigned number that ECS wants as text */
 	VALUE_TOKEN,   /* our own constant, needs no escape */
 	VALUE_TEXT,    /* hostile bytes, not NUL-terminated */
 	VALUE_ADDRESS, /* 16 bytes as in wire_event, family 4 or 6 */
 	VALUE_TIME,    /* CLOCK_REALTIME, ns */
 	VALUE_TEXTS,   /* hostile bytes, each text ended by a NUL */
+	VALUE_COMMAND, /* as VALUE_TEXTS: one text, as it is typed */
 	VALUE_TOKENS,  /* array of VALUE_TOKEN */
 	VALUE_RANGE,   /* two numbers: [low,high], "low-high" */
 	VALUE_OBJECTS, /* array of objects; where there are none, a summary */
@@ -99,13 +101,17 @@ struct field {
 	bool right;	    /* aligned right: numbers */
 	bool tail;	    /* what matters most is at its end: cut at the start */
 	bool people;	    /* repeats other fields for the eye: in JSON only when asked for */
+	bool cut;	    /* may be shortened where a line would be too long */
+	bool secret;	    /* can hold passwords: format_options.no_args leaves it out */
 	uint8_t scope;	    /* enum field_scope */
 	uint16_t actions;   /* bit per enum event_action that it can apply to */
 	struct value (*get)(const struct event *event, struct field_scratch *scratch);
 	const char *help; /* one line, for people */
 	/* Its names elsewhere; NULL: it is not there. */
-	const char *otel; /* attribute of an OpenTelemetry log record */
-	const char *ocsf; /* dotted path in OCSF's Network Activity */
+	const char *otel; /* attribute of an OpenTelemetry log record; "/NAME": a member of
+			   * the record itself, "/resource/NAME": of what it comes from */
+	const char *ocsf; /* dotted path in OCSF's Network Activity; a place that two share
+			   * tells the same: not both have a value, or it is equal */
 	const char *sql;  /* column of the fleet's table */
 };
 

@@ -74,9 +74,7 @@ GET(user_id)
 {
 	if (!known(event))
 		return absent();
-	/* ECS wants a string */
-	return text(scratch->text,
-		    (size_t)(text_unsigned(scratch->text, event->socket->uid) - scratch->text));
+	return (struct value){.kind = VALUE_NUMERAL, .number = event->socket->uid};
 }
 
 GET(user_name)

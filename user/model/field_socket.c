@@ -65,8 +65,7 @@ GET(iana_number)
 {
 	if (event_transport(event->socket))
 		return absent();
-	return text(scratch->text, (size_t)(text_unsigned(scratch->text, event->socket->protocol) -
-					    scratch->text));
+	return (struct value){.kind = VALUE_NUMERAL, .number = event->socket->protocol};
 }
 
 GET(network_type)

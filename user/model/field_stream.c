@@ -5,10 +5,11 @@
 #include "model/message.h"
 #include "model/text.h"
 
+/* So far, or in all. */
 #define TOTAL_GET(name)                                                                            \
 	GET(total_##name)                                                                          \
 	{                                                                                          \
-		return number(event->end->name);                                                   \
+		return number(event->heartbeat ? event->heartbeat->name : event->end->name);       \
 	}
 #define STREAM_TEXT_GET(name)                                                                      \
 	GET(stream_##name)                                                                         \
@@ -19,7 +20,6 @@ TOTAL_GET(seen)
 TOTAL_GET(lost)
 TOTAL_GET(filtered)
 TOTAL_GET(untracked)
-TOTAL_GET(unseen)
 STREAM_TEXT_GET(host)
 STREAM_TEXT_GET(kernel)
 STREAM_TEXT_GET(boot_id)
@@ -42,7 +42,7 @@ GET(ecs_version)
 
 GET(kind)
 {
-	return token("event");
+	return token(event->heartbeat ? "metric" : "event");
 }
 
 GET(category)
@@ -158,6 +158,18 @@ GET(stream_not_covered)
 	return tokens(scratch, count);
 }
 
+GET(total_unseen)
+{
+	return number(event->end->unseen);
+}
+
+GET(truncated)
+{
+	for (unsigned int i = 0; i < event->truncated_count; i++)
+		scratch->tokens[i] = event->truncated[i];
+	return tokens(scratch, event->truncated_count);
+}
+
 GET(total_skipped)
 {
 	/* this kernel does not count it */
@@ -187,4 +199,11 @@ GET(lost_from)
 GET(lost_to)
 {
 	return time_of(event, event->gap->before);
+}
+
+GET(lost_sink)
+{
+	const char *sink = event->gap->sink;
+
+	return sink ? text(sink, strlen(sink)) : absent();
 }

@@ -7,6 +7,8 @@
 #include "model/classify.h"
 #include "model/text.h"
 
+#define GAP_SINK_MOST 200 /* of its name */
+
 enum {
 	PROTOCOL_ICMP = 1,
 	PROTOCOL_TCP = 6,
@@ -304,6 +306,12 @@ size_t message_sentence(const struct event *event, char *start)
 	switch (event->action) {
 	case EVENT_LOST:
 		out = text_unsigned(put(out, "lost "), event->gap->count);
+		if (event->gap->sink) {
+			out = put(out, event->gap->count == 1 ? " event" : " events");
+			out = put(out, ": no room for the sink ");
+			out = put_bounded(out, event->gap->sink, GAP_SINK_MOST);
+			break;
+		}
 		out = put(out, event->gap->count == 1 ? " record" : " records");
 		if (event->gap->cpu != EVENT_CPU_UNKNOWN)
 			out = text_unsigned(put(out, " on CPU "), event->gap->cpu);
@@ -321,6 +329,11 @@ size_t message_sentence(const struct event *event, char *start)
 	case EVENT_END:
 		out = text_unsigned(put(out, "stopped watching: "), event->end->seen);
 		out = text_unsigned(put(out, " records seen, "), event->end->lost);
+		out = put(out, " lost");
+		break;
+	case EVENT_HEARTBEAT:
+		out = text_unsigned(put(out, "still watching: "), event->heartbeat->seen);
+		out = text_unsigned(put(out, " records seen, "), event->heartbeat->lost);
 		out = put(out, " lost");
 		break;
 	default:

@@ -43,6 +43,7 @@ struct session {
 	void *context;
 	int epoll;
 	int clock;	    /* readable when the wall clock was set */
+	int heartbeat;	    /* readable when one is due; -1: there are none */
 	bool busy;	    /* the last drain stopped at its limit */
 	struct user *users; /* whose names were sent */
 };
@@ -131,6 +132,41 @@ static int clock_check(struct session *session)
 	return clock_send(session);
 }
 
+/* 0 or negative errno. */
+static int heartbeat_open(struct session *session, uint64_t interval)
+{
+	const struct timespec each = {.tv_sec = (time_t)(interval / 1000000000),
+				      .tv_nsec = (long)(interval % 1000000000)};
+	const struct itimerspec when = {.it_value = each, .it_interval = each};
+	struct epoll_event event = {.events = EPOLLIN};
+
+	if (!interval)
+		return 0;
+	session->heartbeat = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (session->heartbeat < 0 || timerfd_settime(session->heartbeat, 0, &when, NULL) ||
+	    epoll_ctl(session->epoll, EPOLL_CTL_ADD, session->heartbeat, &event))
+		return -errno;
+	return 0;
+}
+
+/* One, however many are due: it tells of now. */
+static int heartbeat_check(struct session *session)
+{
+	struct wire_heartbeat record = {0};
+	struct cpu_counters totals;
+	uint64_t expirations;
+
+	if (session->heartbeat < 0 ||
+	    read(session->heartbeat, &expirations, sizeof(expirations)) < 0)
+		return 0;
+	probe_totals(session->probe, &totals);
+	record.seen = totals.seen;
+	record.lost = totals.lost;
+	record.filtered = totals.filtered;
+	record.untracked = totals.untracked;
+	return session_send(session, &record.header, WIRE_HEARTBEAT, sizeof(record));
+}
+
 /* Before the first record with this user. A user without a name is asked for once
  * as well. */
 static int user_send(struct session *session, uint32_t uid)
@@ -190,7 +226,7 @@ struct session *session_open(const struct probe_options *options, ring_handler h
 		goto fail;
 	session->handler = handler;
 	session->context = context;
-	session->epoll = session->clock = -1;
+	session->epoll = session->clock = session->heartbeat = -1;
 	session->probe = probe_open(options, failure);
 	if (!session->probe)
 		goto fail;
@@ -209,7 +245,9 @@ struct session *session_open(const struct probe_options *options, ring_handler h
 		error = -errno;
 		goto fail;
 	}
-	error = start_send(session);
+	error = heartbeat_open(session, options->heartbeat);
+	if (!error)
+		error = start_send(session);
 	if (error)
 		goto fail;
 	session->reader = reader_start(session->probe, session->backlog);
@@ -262,6 +300,8 @@ int session_drain(struct session *session)
 	size_t size;
 
 	session->busy = false;
+	if (!error)
+		error = heartbeat_check(session);
 	for (count = 0; !error && count < DRAIN_LIMIT; count++) {
 		record = backlog_next(session->backlog, &size);
 		if (!record)
@@ -351,6 +391,8 @@ void session_close(struct session *session)
 		close(session->epoll);
 	if (session->clock >= 0)
 		close(session->clock);
+	if (session->heartbeat >= 0)
+		close(session->heartbeat);
 	blocker_finder_free(session->finder);
 	backlog_free(session->backlog);
 	probe_close(session->probe);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * A live stream: the records of the kernel, and between them what only user space
- * knows (start, names of users, steps of the clock, end), in the order in which a
+ * knows (start, names of users, steps of the clock, heartbeats, end), in the order in which a
  * replay will see them.
  */
 #ifndef PORTSNOOP_SESSION_H
@@ -11,6 +11,9 @@
 #include "probe/ring.h"
 
 struct session;
+
+/* Usual time between two heartbeats: probe_options.heartbeat. */
+#define SESSION_HEARTBEAT UINT64_C(60000000000)
 
 /* Attaches, notes the sockets that are there, and hands over WIRE_STREAM_START.
  * NULL: *failure tells why. */

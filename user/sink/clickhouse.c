@@ -1,18 +1,182 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Rows into a table of ClickHouse. A batch is one INSERT: all of it is there, or nothing.
+ * What comes again is known by a token where the engine can (a batch that is the same), and
+ * else by its id when parts merge: tools/fleet.
+ */
 #include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdlib.h>
 
+#include "sink/clickhouse_http.h"
 #include "sink/sink.h"
+
+#define CODE_TOO_LARGE 413
+
+/*
+ * Settings of an INSERT, and the server that brought them: an older one refuses a request
+ * with a setting that it does not know. So the newest ones are left out until it agrees.
+ */
+static const char *const settings[] = {
+	"async_insert=1&wait_for_async_insert=1", /* 21.11: it joins what many hosts send */
+	"insert_deduplication_token=",		  /* 22.2 */
+	"async_insert_deduplicate=1",		  /* 22.12 */
+};
+#define SETTINGS (sizeof(settings) / sizeof(settings[0]))
+#define TOKEN 1
+
+struct clickhouse {
+	struct http *http;
+	struct http_answer answer;
+	struct buffer url, body;
+	size_t statement; /* bytes of `body` before the rows */
+	size_t agreed;	  /* settings that the server knows */
+};
+
+static int wait_for_answer(void *context, int fd, int timeout_ms)
+{
+	int seen = sink_wait(context, fd, POLLIN, timeout_ms);
+
+	return seen < 0 ? seen : 0;
+}
+
+static void statement_make(struct buffer *body, const char *table)
+{
+	const char *comma = " (";
+
+	buffer_text(body, "INSERT INTO ");
+	clickhouse_table(body, table);
+	for (unsigned int i = 0; i < field_count; i++) {
+		if (!field_table[i].sql)
+			continue;
+		buffer_printf(body, "%s`%s`", comma, field_table[i].sql);
+		comma = ", ";
+	}
+	buffer_text(body, ") FORMAT JSONEachRow\n");
+}
+
+static void clickhouse_free(struct sink *sink)
+{
+	struct clickhouse *clickhouse = sink->state;
+
+	if (!clickhouse)
+		return;
+	http_free(clickhouse->http);
+	http_answer_free(&clickhouse->answer);
+	buffer_free(&clickhouse->url);
+	buffer_free(&clickhouse->body);
+	free(clickhouse);
+	sink->state = NULL;
+}
+
+static int clickhouse_prepare(struct sink *sink)
+{
+	const struct sink_spec *spec = sink->spec;
+	const struct http_options options = {
+		.url = spec->url,
+		.user = spec->user,
+		.password = spec->password,
+		.ca = spec->ca,
+		.patience_ms = SINK_PATIENCE_MS,
+		.wait = wait_for_answer,
+		.context = sink,
+	};
+	struct clickhouse *clickhouse = calloc(1, sizeof(*clickhouse));
+	int error;
+
+	if (!clickhouse)
+		return sink_fail(sink, -ENOMEM, "no memory");
+	sink->state = clickhouse;
+	error = clickhouse_http_new(&options, &clickhouse->http, sink->why, sizeof(sink->why));
+	if (error)
+		return error;
+	statement_make(&clickhouse->body, spec->table);
+	clickhouse->statement = clickhouse->body.length;
+	return clickhouse->body.failed ? sink_fail(sink, -ENOMEM, "no memory") : 0;
+}
 
 static int clickhouse_open(struct sink *sink)
 {
-	return sink_fail(sink, -EOPNOTSUPP, "not there yet");
+	struct clickhouse *clickhouse = sink->state;
+
+	/* it may be another server by now */
+	clickhouse->agreed = SETTINGS;
+	return 0;
 }
 
+static void url_make(struct clickhouse *clickhouse, const char *url, const struct frame *frames,
+		     size_t count)
+{
+	const struct frame *last = &frames[count - 1];
+	struct buffer *out = &clickhouse->url;
+	char separator = '?';
+
+	buffer_reset(out);
+	buffer_text(out, url);
+	for (size_t i = 0; i < clickhouse->agreed; i++) {
+		buffer_byte(out, separator);
+		buffer_text(out, settings[i]);
+		separator = '&';
+		if (i == TOKEN)
+			buffer_printf(out,
+				      "%016" PRIx64 "-%" PRIu64 "_%016" PRIx64 "-%" PRIu64 "_%zu",
+				      frames->stream, frames->sequence, last->stream,
+				      last->sequence, count);
+	}
+	buffer_byte(out, '\0');
+}
+
+/* 0: they are there. Else negative errno with why: -EBADMSG if it is the rows. */
+static int rows_send(struct sink *sink, const struct frame *frames, size_t count)
+{
+	struct clickhouse *clickhouse = sink->state;
+	struct buffer *body = &clickhouse->body;
+	unsigned int code;
+	int error;
+
+	body->length = clickhouse->statement;
+	for (size_t i = 0; i < count; i++)
+		buffer_append(body, frames[i].bytes, frames[i].size);
+	for (;;) {
+		url_make(clickhouse, sink->spec->url, frames, count);
+		if (body->failed || clickhouse->url.failed) {
+			body->failed = false;
+			return sink_fail(sink, -ENOMEM, "no memory");
+		}
+		error = http_post(clickhouse->http, clickhouse->url.data,
+				  "text/plain; charset=UTF-8", body->data, body->length,
+				  &clickhouse->answer, sink->why, sizeof(sink->why));
+		if (error)
+			return error;
+		if (!clickhouse_failed(&clickhouse->answer, &code, sink->why, sizeof(sink->why)))
+			return 0;
+		if (!clickhouse->agreed ||
+		    (code != CLICKHOUSE_UNKNOWN_SETTING && code != CLICKHOUSE_SETTING_REFUSED))
+			break;
+		clickhouse->agreed--;
+	}
+	if (clickhouse_refuses_rows(code) || clickhouse->answer.status == CODE_TOO_LARGE)
+		return -EBADMSG;
+	return -EREMOTEIO;
+}
+
+/* Of rows that are refused it finds the one: the others are not lost with it. */
 static ssize_t clickhouse_send(struct sink *sink, const struct frame *frames, size_t *count)
 {
-	(void)frames;
-	(void)count;
-	return sink_fail(sink, -EOPNOTSUPP, "not there yet");
+	size_t some = *count;
+	int error;
+
+	for (;;) {
+		error = rows_send(sink, frames, some);
+		if (!error)
+			return (ssize_t)some;
+		if (error != -EBADMSG || some == 1)
+			break;
+		some /= 2;
+	}
+	*count = some;
+	return error;
 }
 
 static void clickhouse_close(struct sink *sink)
@@ -21,7 +185,10 @@ static void clickhouse_close(struct sink *sink)
 }
 
 const struct sink_ops sink_clickhouse = {
+	.prepare = clickhouse_prepare,
 	.open = clickhouse_open,
 	.send = clickhouse_send,
 	.close = clickhouse_close,
+	.free = clickhouse_free,
+	.linger_ms = 1000,
 };

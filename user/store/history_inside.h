@@ -153,7 +153,6 @@ sqlite3_stmt *history_lookup(struct history *history, enum history_lookup which,
  * they need of the query. */
 int history_match_install(struct history *history);
 void history_match_reset(struct history *history);
-bool history_text_is(const struct history_text *text, const char *wanted);
 
 /* history_row.c */
 struct history_text history_column_text(sqlite3_stmt *statement, int column);

@@ -4,61 +4,11 @@
  * not match costs no more than the columns they need. What an id means is looked up once
  * and remembered.
  */
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <portsnoop/wire.h>
-
-#include "model/text.h"
 #include "store/history_inside.h"
-
-#define PROTOCOL_MPTCP 262
-#define SERVICE ".service"
-
-bool history_text_is(const struct history_text *text, const char *wanted)
-{
-	size_t length = strlen(wanted);
-
-	return text->data && text->length == length && !memcmp(text->data, wanted, length);
-}
-
-static bool exe_wanted(const struct history_text *exe, const char *wanted)
-{
-	struct history_text last = *exe;
-	const char *slash;
-
-	if (strchr(wanted, '/') || !exe->data)
-		return history_text_is(exe, wanted);
-	slash = memrchr(exe->data, '/', exe->length);
-	if (slash) {
-		last.data = slash + 1;
-		last.length = exe->length - (size_t)(last.data - exe->data);
-	}
-	return history_text_is(&last, wanted);
-}
-
-static bool unit_wanted(const struct history_text *unit, const char *wanted)
-{
-	struct history_text name = *unit;
-	size_t suffix = sizeof(SERVICE) - 1;
-
-	if (history_text_is(unit, wanted))
-		return true;
-	if (!unit->data || unit->length <= suffix ||
-	    memcmp(unit->data + unit->length - suffix, SERVICE, suffix))
-		return false;
-	name.length -= suffix;
-	return history_text_is(&name, wanted);
-}
-
-static bool container_wanted(const struct history_text *id, const char *wanted)
-{
-	size_t length = strlen(wanted);
-
-	return id->data && length >= 4 && id->length >= length && !memcmp(id->data, wanted, length);
-}
+#include "store/wanted.h"
 
 /* The verdict about an id, from memory or by `judge`. */
 static bool memo_ask(struct history *history, struct history_memo **memos, uint32_t id,
@@ -82,9 +32,7 @@ static bool memo_ask(struct history *history, struct history_memo **memos, uint3
 
 static bool program_judge(struct history *history, uint32_t id)
 {
-	const struct history_query *query = history->query;
 	sqlite3_stmt *found = history_lookup(history, LOOKUP_PROGRAM, id);
-	struct history_text comm, exe, unit, container;
 	bool wanted = false;
 	int result;
 
@@ -92,14 +40,14 @@ static bool program_judge(struct history *history, uint32_t id)
 		return false;
 	result = sqlite3_step(found);
 	if (result == SQLITE_ROW) {
-		comm = history_column_text(found, 0);
-		exe = history_column_text(found, 1);
-		unit = history_column_text(found, 2);
-		container = history_column_text(found, 3);
-		wanted = (!query->comm || history_text_is(&comm, query->comm)) &&
-			 (!query->exe || exe_wanted(&exe, query->exe)) &&
-			 (!query->unit || unit_wanted(&unit, query->unit)) &&
-			 (!query->container || container_wanted(&container, query->container));
+		struct history_process process = {
+			.comm = history_column_text(found, 0),
+			.exe = history_column_text(found, 1),
+			.unit = history_column_text(found, 2),
+			.container = history_column_text(found, 3),
+		};
+
+		wanted = wanted_program(history->query, &process);
 	} else if (result != SQLITE_DONE) {
 		history_fail(history, result);
 	}
@@ -131,31 +79,11 @@ static bool process_judge(struct history *history, uint32_t id)
 	return memo_ask(history, &history->programs, (uint32_t)program, program_judge);
 }
 
-/* An IPv4 address is one, mapped or not. */
-static unsigned int address_plain(uint8_t *bytes, unsigned int family)
-{
-	if (!address_mapped(bytes, (uint8_t)family))
-		return family;
-	memmove(bytes, bytes + 12, 4);
-	memset(bytes + 4, 0, 12);
-	return 4;
-}
-
-static bool prefix_equal(const uint8_t *a, const uint8_t *b, unsigned int bits)
-{
-	unsigned int whole = bits / 8, rest = bits % 8;
-
-	return !memcmp(a, b, whole) && (!rest || !((a[whole] ^ b[whole]) >> (8 - rest)));
-}
-
 static bool address_judge(struct history *history, uint32_t id)
 {
-	const struct history_remote *remote = history->query->remote;
 	sqlite3_stmt *found = history_lookup(history, LOOKUP_ADDRESS, id);
-	unsigned int family = 0, wanted = remote->family, bits = remote->bits;
-	char text[INET6_ADDRSTRLEN] = "";
-	uint8_t bytes[16] = {0}, network[16];
 	struct history_text ip;
+	bool wanted = false;
 	int result;
 
 	if (!found)
@@ -163,34 +91,12 @@ static bool address_judge(struct history *history, uint32_t id)
 	result = sqlite3_step(found);
 	if (result == SQLITE_ROW) {
 		ip = history_column_text(found, 0);
-		if (ip.data && ip.length < sizeof(text)) {
-			memcpy(text, ip.data, ip.length);
-			text[ip.length] = 0;
-		}
+		wanted = wanted_address(&ip, history->query->remote);
 	} else if (result != SQLITE_DONE) {
 		history_fail(history, result);
 	}
 	sqlite3_reset(found);
-	if (inet_pton(AF_INET6, text, bytes) == 1)
-		family = 6;
-	else if (inet_pton(AF_INET, text, bytes) == 1)
-		family = 4;
-	memcpy(network, remote->address, sizeof(network));
-	if (wanted == 6 && bits >= 96 && address_plain(network, 6) == 4) {
-		wanted = 4;
-		bits -= 96;
-	}
-	if (wanted == 4)
-		family = address_plain(bytes, family);
-	return family == wanted && bits <= (family == 4 ? 32 : 128) &&
-	       prefix_equal(bytes, network, bits);
-}
-
-static bool protocol_wanted(const struct history_common *common, uint16_t wanted)
-{
-	return !wanted || common->protocol == wanted ||
-	       (wanted == IPPROTO_TCP && common->protocol == PROTOCOL_MPTCP) ||
-	       (wanted == PROTOCOL_MPTCP && common->flags & WIRE_MPTCP);
+	return wanted;
 }
 
 static bool kind_judge(struct history *history, uint32_t id)
@@ -198,7 +104,7 @@ static bool kind_judge(struct history *history, uint32_t id)
 	const struct history_common *common = history_common(history, id);
 	const struct history_query *query = history->query;
 
-	return common && protocol_wanted(common, query->protocol);
+	return common && wanted_protocol(common->protocol, common->flags, query->protocol);
 }
 
 static bool failed_judge(struct history *history, uint32_t id)

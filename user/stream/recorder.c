@@ -7,38 +7,25 @@
 #include <utlist.h>
 
 #include "model/blocked.h"
-
-/* Flags that tell something of a lease once it is over, and do not split what could be
- * one kind of lease. */
-#define KEPT_FLAGS                                                                                 \
-	(WIRE_REUSEADDR | WIRE_REUSEPORT | WIRE_V6ONLY | WIRE_FASTOPEN | WIRE_MPTCP |              \
-	 WIRE_KERNEL_SOCKET | WIRE_SELF_CONNECT | WIRE_RESERVED | WIRE_OWN_RANGE |                 \
-	 WIRE_BIND_NO_PORT)
+#include "store/tenure.h"
 
 #define STEP_LEAST INT64_C(100000000) /* of the wall clock: less is no news */
 
-/* What a lease of the ledger lacks. */
 struct entry {
 	const struct lease *lease;
 	struct entry *prev, *next; /* among those that have changed */
-	uint64_t id;		   /* store_lease_open(); 0: not given yet */
-	uint64_t answered;	   /* ns after the claim; STORE_UNKNOWN: no answer yet */
-	int64_t claimed;	   /* CLOCK_REALTIME, ns */
-	uint64_t began;		   /* the same, CLOCK_MONOTONIC */
+	struct tenure tenure;
+	uint64_t id; /* store_lease_open(); 0: not given yet */
 	uint32_t process;
-	uint32_t flags;
-	uint32_t error;
-	uint16_t pool_low, pool_high;
-	uint16_t remote_port; /* a connect that fails leaves no peer behind */
-	uint8_t outcome;
 	bool changed;
-	uint8_t remote[16];
 };
 
 struct recorder {
 	struct store *store;
 	struct metrics *metrics; /* NULL: nobody asks for them */
 	struct pipeline *pipeline;
+	decoder_handler listener; /* NULL: none */
+	void *listener_context;
 	struct entry *changed;
 	uint64_t generation;
 	const struct wire_event *record; /* that is being taken in */
@@ -84,11 +71,6 @@ static uint32_t process_intern(struct recorder *recorder, const struct lease_pro
 	return store_process(recorder->store, &known);
 }
 
-static const struct lease_process *lease_owner(const struct lease *lease)
-{
-	return lease->claimed ? &lease->claimant : &lease->holder;
-}
-
 static uint64_t stream_began(const struct recorder *recorder)
 {
 	return pipeline_stream(recorder->pipeline)->start.header.time;
@@ -110,57 +92,18 @@ static uint64_t lease_began(const struct recorder *recorder, const struct lease 
 
 static void entry_fill(const struct entry *entry, struct store_lease *row)
 {
-	const struct lease *lease = entry->lease;
-
-	*row = (struct store_lease){
-		.claimed = entry->claimed,
-		.held = STORE_UNKNOWN,
-		.lingered = lease->state == LEASE_TIME_WAIT ? STORE_UNKNOWN : 0,
-		.answered = entry->answered,
-		.process = entry->process,
-		.netns = lease->netns,
-		.device = lease->device,
-		.flags = entry->flags & KEPT_FLAGS,
-		.error = entry->error,
-		.protocol = lease->protocol,
-		.port = lease->local_port,
-		.remote_port = lease->other_port,
-		.pool_low = entry->pool_low,
-		.pool_high = entry->pool_high,
-		.family = lease->family,
-		.trigger = lease->trigger,
-		.origin = lease->origin,
-		.outcome = entry->outcome,
-		.ending = STORE_OPEN,
-	};
-	memcpy(row->local, lease->local, sizeof(row->local));
-	memcpy(row->remote, lease->other, sizeof(row->remote));
-	if (!row->remote_port && entry->remote_port) {
-		row->remote_port = entry->remote_port;
-		memcpy(row->remote, entry->remote, sizeof(row->remote));
-	}
-}
-
-static uint64_t span(uint64_t from, uint64_t until)
-{
-	return until > from ? until - from : 0;
+	tenure_fill(&entry->tenure, entry->lease, row);
+	row->process = entry->process;
 }
 
 /* ---- what the ledger tells ---- */
-
-static const uint8_t outcomes[LEASE_STATES] = {
-	[LEASE_BOUND] = STORE_BOUND,
-	[LEASE_CONNECTING] = STORE_PENDING,
-	[LEASE_ESTABLISHED] = STORE_ESTABLISHED,
-	[LEASE_LISTEN] = STORE_LISTENING,
-	[LEASE_TIME_WAIT] = STORE_ESTABLISHED,
-};
 
 static void lease_opened(void *context, struct lease *lease)
 {
 	struct recorder *recorder = context;
 	const struct wire_event *record = recorder->record;
 	struct entry *entry = calloc(1, sizeof(*entry));
+	uint64_t began;
 	int64_t now;
 
 	if (recorder->metrics)
@@ -172,65 +115,25 @@ static void lease_opened(void *context, struct lease *lease)
 		return;
 	}
 	entry->lease = lease;
-	entry->began = lease_began(recorder, lease);
-	entry->claimed = wall_time(recorder, entry->began);
-	entry->outcome = outcomes[lease->state];
-	entry->answered = STORE_UNKNOWN;
-	if (lease->claimed &&
-	    (entry->outcome == STORE_ESTABLISHED || entry->outcome == STORE_LISTENING))
-		entry->answered = 0;
-	entry->flags = record->flags;
-	entry->pool_low = record->pool_low;
-	entry->pool_high = record->pool_high;
-	entry->process = process_intern(recorder, lease_owner(lease));
+	began = lease_began(recorder, lease);
+	tenure_open(&entry->tenure, lease, record, began, wall_time(recorder, began));
+	entry->process = process_intern(recorder, tenure_owner(lease));
 	entry_change(recorder, entry);
-}
-
-/* True if the record tells how the claim, or a later connect, came out. */
-static bool outcome_take(struct entry *entry, const struct lease *lease,
-			 const struct wire_event *record)
-{
-	if (record->header.type == WIRE_OUTCOME &&
-	    (record->error || record->flags & WIRE_ABORTED)) {
-		entry->outcome = STORE_FAILED;
-		entry->error = record->error;
-		entry->remote_port = record->other_port;
-		memcpy(entry->remote, record->other, sizeof(entry->remote));
-		return true;
-	}
-	/* A call that failed changed nothing, and has a row of its own. */
-	if (record->error || lease->state == LEASE_BOUND || lease->state == LEASE_TIME_WAIT)
-		return false;
-	entry->outcome = outcomes[lease->state];
-	entry->error = 0;
-	entry->remote_port = 0;
-	return entry->outcome != STORE_PENDING;
 }
 
 static void lease_changed(void *context, struct lease *lease)
 {
 	struct recorder *recorder = context;
-	const struct wire_event *record = recorder->record;
 	struct entry *entry = lease->note;
 
 	if (!entry)
 		return;
-	entry->flags |= record->flags;
+	tenure_change(&entry->tenure, lease, recorder->record);
 	entry_change(recorder, entry);
-	if (record->header.type == WIRE_RELEASE || record->header.type == WIRE_SEED)
-		return;
-	if (outcome_take(entry, lease, record))
-		entry->answered = span(entry->began, record->header.time);
 }
 
 static void lease_ended(void *context, struct lease *lease, enum lease_ending ending, uint64_t time)
 {
-	static const uint8_t endings[] = {
-		[LEASE_RELEASED] = STORE_RELEASED,
-		[LEASE_EXPIRED] = STORE_ESTIMATED,
-		[LEASE_MISSED] = STORE_ESTIMATED,
-		[LEASE_EVICTED] = STORE_EVICTED,
-	};
 	struct recorder *recorder = context;
 	struct entry *entry = lease->note;
 	struct store_lease row;
@@ -242,15 +145,11 @@ static void lease_ended(void *context, struct lease *lease, enum lease_ending en
 	entry_settle(recorder, entry);
 	if (recorder->generation != store_generation(recorder->store)) {
 		entry->id = 0;
-		entry->process = process_intern(recorder, lease_owner(lease));
+		entry->process = process_intern(recorder, tenure_owner(lease));
 	}
 	if (!lease->share || entry->id) {
-		entry_fill(entry, &row);
-		row.held = span(entry->began, time);
-		row.lingered = lease->state == LEASE_TIME_WAIT
-				       ? span(lease->since ? lease->since : entry->began, time)
-				       : 0;
-		row.ending = endings[ending];
+		tenure_fill_ended(&entry->tenure, lease, ending, time, &row);
+		row.process = entry->process;
 		store_lease_close(recorder->store, entry->id, &row);
 	}
 	if (ending == LEASE_EVICTED && !recorder->evicted++)
@@ -278,24 +177,6 @@ static void blocker_fill(struct recorder *recorder, const struct blocked_entry *
 	memcpy(blocker->remote, entry->other, sizeof(blocker->remote));
 }
 
-/* A bind tells where it wanted to go in `other`; a connect its destination. */
-static void failure_place(const struct wire_event *call, struct store_lease *claim)
-{
-	bool bind = call->trigger == WIRE_BIND;
-
-	claim->port = call->local_port;
-	memcpy(claim->local, call->local, sizeof(claim->local));
-	if (!(call->flags & WIRE_HAS_OTHER))
-		return;
-	if (bind) {
-		claim->port = call->other_port;
-		memcpy(claim->local, call->other, sizeof(claim->local));
-		return;
-	}
-	claim->remote_port = call->other_port;
-	memcpy(claim->remote, call->other, sizeof(claim->remote));
-}
-
 static void failure_record(struct recorder *recorder, const struct event *event)
 {
 	const struct wire_event *call = event->socket;
@@ -305,25 +186,10 @@ static void failure_record(struct recorder *recorder, const struct event *event)
 	};
 	struct store_blocker blockers[BLOCKED_MOST];
 	struct store_failure failure = {
-		.claim =
-			{
-				.claimed = event->wall_time,
-				.netns = call->netns,
-				.device = call->device,
-				.flags = call->flags & (KEPT_FLAGS | WIRE_CLAIMED),
-				.error = call->error,
-				.protocol = call->protocol,
-				.pool_low = call->pool_low,
-				.pool_high = call->pool_high,
-				.family = call->family,
-				.trigger = call->trigger,
-				.origin = call->origin,
-				.outcome = STORE_FAILED,
-			},
 		.blockers = blockers,
 	};
 
-	failure_place(call, &failure.claim);
+	tenure_fill_failure(call, event->wall_time, &failure.claim);
 	memcpy(process.comm, call->comm, strnlen(call->comm, WIRE_COMM));
 	if (!(call->flags & WIRE_NO_CLAIMANT))
 		failure.claim.process = process_intern(recorder, &process);
@@ -375,7 +241,7 @@ static int recorder_event(void *context, const struct event *event)
 		recorder->totals.ended = true;
 		recorder->totals.end = *event->end;
 	}
-	return 0;
+	return recorder->listener ? recorder->listener(recorder->listener_context, event) : 0;
 }
 
 /* ---- */
@@ -401,6 +267,12 @@ struct recorder *recorder_new(struct store *store, struct metrics *metrics)
 		return NULL;
 	}
 	return recorder;
+}
+
+void recorder_listen(struct recorder *recorder, decoder_handler listener, void *context)
+{
+	recorder->listener = listener;
+	recorder->listener_context = context;
 }
 
 static int entry_drop(void *context, const struct lease *lease)
@@ -478,7 +350,7 @@ static int entry_renew(void *context, const struct lease *lease)
 	if (!entry)
 		return 0;
 	entry->id = 0;
-	entry->process = process_intern(recorder, lease_owner(lease));
+	entry->process = process_intern(recorder, tenure_owner(lease));
 	entry_change(recorder, entry);
 	return 0;
 }

@@ -20,6 +20,10 @@ struct recorder;
 struct recorder *recorder_new(struct store *store, struct metrics *metrics);
 void recorder_free(struct recorder *recorder); /* leases that are open stay open in the store */
 
+/* Each event of the stream goes there as well, to be set before the first record. Its
+ * result is as a decoder_handler's. */
+void recorder_listen(struct recorder *recorder, decoder_handler listener, void *context);
+
 /* As pipeline_record(). */
 int recorder_record(struct recorder *recorder, const void *record, size_t size, const char **why);
 

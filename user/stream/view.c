@@ -131,8 +131,9 @@ void view_options_free(struct view_options *options)
 static int view_event(void *context, const struct event *event)
 {
 	struct view *view = context;
+	struct sinks *sinks = view->options->sinks;
 
-	if (event->action == EVENT_START)
+	if (event->action == EVENT_START && !sinks)
 		view->ops->begin(view->format, &view->output->pending);
 	if (event->action == EVENT_END) {
 		view->totals.ended = true;
@@ -142,7 +143,10 @@ static int view_event(void *context, const struct event *event)
 		view->totals.filtered++;
 		return 0;
 	}
-	view->ops->event(view->format, event, &view->output->pending);
+	if (sinks)
+		sinks_event(sinks, event);
+	else
+		view->ops->event(view->format, event, &view->output->pending);
 	/* Events of the stream about itself are neither claims nor counted by --count. */
 	if (event->socket && ++view->totals.delivered == view->options->count)
 		view->done = true;
@@ -205,6 +209,8 @@ int view_record(struct view *view, const void *record, size_t size, const char *
 
 int view_flush(struct view *view)
 {
+	if (view->options->sinks)
+		sinks_flush(view->options->sinks);
 	return output_flush(view->output);
 }
 

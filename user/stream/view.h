@@ -10,6 +10,7 @@
 #include "lib/option.h"
 #include "model/filter.h"
 #include "sink/output.h"
+#include "sink/sinks.h"
 #include "stream/pipeline.h"
 #include "stream/totals.h"
 
@@ -24,9 +25,10 @@ struct view_options {
 	const struct format_ops *format; /* NULL: the table */
 	struct field_choice fields;
 	struct filter filter;
-	bool no_ledger;	    /* no account of who holds what: no blocked_by */
-	uint64_t count;	    /* stop after so many delivered events; 0: never */
-	unsigned int width; /* of the terminal; 0: it is none */
+	struct sinks *sinks; /* what is shown goes there, not to the output; NULL: none */
+	bool no_ledger;	     /* no account of who holds what: no blocked_by */
+	uint64_t count;	     /* stop after so many delivered events; 0: never */
+	unsigned int width;  /* of the terminal; 0: it is none */
 	bool color;
 };
 
@@ -64,7 +66,7 @@ void view_options_free(struct view_options *options);
 
 struct view;
 
-/* Both must outlive the view. NULL without memory. The heading of the output
+/* Both must outlive the view, as must the sinks. NULL without memory. The heading of the output
  * comes with the stream's start: what is no stream has none. */
 struct view *view_new(const struct view_options *options, struct output *output);
 void view_free(struct view *view);
@@ -78,7 +80,7 @@ void view_free(struct view *view);
 #define VIEW_DONE 1
 int view_record(struct view *view, const void *record, size_t size, const char **why);
 
-/* Writes what is pending; to be called once a batch. */
+/* Writes what is pending, or wakes the sinks; to be called once a batch. */
 int view_flush(struct view *view);
 
 struct pipeline *view_pipeline(const struct view *view);

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""What the tests against real back ends share: the other program, what is sent, and whether it arrived.
+
+    recording("hostile")              a recording of tests/golden/stream
+    replayed(file)                    its events, as the tests compare them
+    replay(file, "--sink", SPEC)      feeds a sink with it
+    Feed("--sink", SPEC)              feeds a sink by and by
+    BackEnd("rsyslogd", ..., packages="rsyslog")   the program that takes them
+    arrived_equal(arrived, sent)      equal, in order; twice only what has the same event.id
+    slow(why)                         skips unless `make e2e-all` runs this
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TREE = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(TREE, "tests", "live"))
+
+from behavior_tool import (PATIENCE, Failure, Skip, Tool, at_end, await_exit, await_true, check, end,  # noqa: E402
+                           equal, get, parse_events, program, room, run, suite_run, test)
+import packages as debian  # noqa: E402
+
+__all__ = ("PATIENCE", "TREE", "Failure", "Skip", "Tool", "at_end", "await_exit", "await_true", "check", "end", "equal",
+           "get", "parse_events", "program", "room", "run", "suite_run", "test",
+           "BackEnd", "Feed", "arrived_equal", "lines_of", "packages", "prefix_of", "recording", "replay", "replayed",
+           "shipper", "slow", "without")
+
+
+def slow(why):
+    """For what does not fit into the 3 minutes of all these scripts together."""
+    if os.environ.get("E2E") != "all":
+        raise Skip(f"{why}: `make e2e-all` runs it")
+
+
+# ---- the other program ----
+
+
+def packages(name):
+    """The folder of a set of packages.tsv."""
+    try:
+        return debian.get(name)
+    except debian.fetch.Failed as error:
+        raise Skip(f"cannot fetch {name}: {error}") from None
+
+
+# What is unpacked is laid over /usr, for this process and its children alone.
+OVERLAY = ('mount -t overlay overlay -o "lowerdir=$1/usr:/usr" /usr || { echo "no overlay" >&2; exit 125; }; '
+           'shift; exec "$@"')
+
+
+def prefix_of(name):
+    """Words to put before a command that needs these packages."""
+    return ["unshare", "-m", "sh", "-c", OVERLAY, "sh", packages(name)]
+
+
+def shipper(name):
+    """The text of a configuration of tools/shippers/."""
+    with open(os.path.join(TREE, "tools", "shippers", name), encoding="utf-8") as file:
+        return file.read()
+
+
+class BackEnd:
+    """A program that can be stopped and started again. `ready`: is it there, as seen from outside."""
+
+    def __init__(self, *command, packages=None, ready=None, env=None, cwd=None):
+        self.command = [*(prefix_of(packages) if packages else ()), *command]
+        self.ready, self.env, self.cwd = ready, env, cwd
+        self.log = os.path.join(room(), "back-end.log")
+        self.process = None
+        at_end(self.kill)
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            env=dict(os.environ, **(self.env or {})), cwd=self.cwd,
+                                            start_new_session=True)
+
+        def ready():
+            check(self.process.poll() is None, f"{self.command[-1]} ended:", self.words())
+            return not self.ready or self.ready()
+
+        await_true(f"the start of {' '.join(self.command[-3:])}", ready)
+        return self
+
+    def words(self):
+        with open(self.log, encoding="utf-8", errors="backslashreplace") as log:
+            return log.read()[-3000:]
+
+    def stop(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        await_exit(self.process)
+
+    def restart(self, number=signal.SIGTERM):
+        self.stop(number)
+        self.start()
+
+    def kill(self):
+        if self.process and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            end(self.process)
+
+
+# ---- what is sent ----
+
+
+def recording(name):
+    return os.path.join(TREE, "tests", "golden", "stream", f"{name}.rec")
+
+
+def replayed(file, *words):
+    """Events of a recording, all of them."""
+    return parse_events(run("replay", "--release", "-o", "json", *words, file).lines())
+
+
+def replay(file, *words, seconds=PATIENCE):
+    """Feeds sinks from a recording; the program has to be content."""
+    done = run("replay", "--release", *words, file, seconds=seconds)
+    equal(done.status, 0, f"exit status, it said {done.words()!r}")
+    return done
+
+
+class Feed:
+    """A replay of a recording that comes by and by, as a live stream does."""
+
+    def __init__(self, file, *words):
+        with open(file, "rb") as whole:
+            self.bytes = whole.read()
+        self.tool = Tool("replay", "--release", *words, "-", stdin=subprocess.PIPE)
+
+    def send(self, part=1.0):
+        """That much of what is left of it."""
+        size = len(self.bytes) if part == 1.0 else int(len(self.bytes) * part)
+        self.tool.process.stdin.write(self.bytes[:size])
+        self.tool.process.stdin.flush()
+        self.bytes = self.bytes[size:]
+
+    def done(self, status=0):
+        self.tool.process.stdin.close()
+        equal(self.tool.status(), status, f"exit status, it said {self.tool.words()!r}")
+
+
+# ---- what arrived ----
+
+
+def lines_of(path):
+    """Whole lines of a file that is still written to."""
+    try:
+        with open(path, "rb") as file:
+            return file.read().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return []
+
+
+def without(event, *paths):
+    """A copy that lacks these members, and objects that are empty then."""
+    event = json.loads(json.dumps(event))
+    for path in paths:
+        *above, last = path.split(".")
+        objects = [event]
+        for name in above:
+            objects.append(objects[-1].get(name, {}))
+        objects[-1].pop(last, None)
+        for place in range(len(above), 0, -1):
+            if not objects[place]:
+                objects[place - 1].pop(above[place - 1], None)
+    return event
+
+
+def _difference(one, other, path=""):
+    if isinstance(one, dict) and isinstance(other, dict):
+        for name in [*one, *(name for name in other if name not in one)]:
+            if one.get(name) != other.get(name):
+                return _difference(one.get(name), other.get(name), f"{path}.{name}" if path else name)
+    return f"{path}: {one!r}, expected {other!r}"
+
+
+def arrived_equal(arrived, sent):
+    """Equal, and in the order of what was sent. What is there twice must be the same event.
+    Returns how many were there once more."""
+    first = {}
+    for event in arrived:
+        key = get(event, "event.id")
+        check(key, "an event without event.id:", str(event)[:300])
+        known = first.setdefault(key, event)
+        check(known == event, f"{key} arrived twice, and differs:", _difference(event, known))
+    have = list(first.values())
+    missing = [get(event, "event.id") for event in sent if get(event, "event.id") not in first]
+    check(not missing, f"{len(missing)} of {len(sent)} did not arrive:", missing[:8])
+    known = {get(event, "event.id") for event in sent}
+    strange = [key for key in first if key not in known]
+    check(not strange, f"{len(strange)} arrived that were not sent:", strange[:8])
+    for one, other in zip(have, sent):
+        equal(get(one, "event.id"), get(other, "event.id"), "the order")
+        check(one == other, f"{get(one, 'event.id')} differs:", _difference(one, other))
+    check(have, "nothing was sent")
+    return len(arrived) - len(have)

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Lines that are longer than they may be. Only fields that say so (field.cut) are cut, the
+ * longest ones first, all to the same length, with U+2026 where something is missing; what
+ * tells one event from another stays whole. portsnoop.truncated names them.
+ *
+ * A line is rendered as always. If it is too long it is rendered again while the texts are
+ * measured, and once more with what cut_settle() allows them.
+ */
+#ifndef PORTSNOOP_CUT_H
+#define PORTSNOOP_CUT_H
+
+#include "lib/buffer.h"
+#include "model/field.h"
+
+#define CUT_TEXTS 8    /* fields of an event that may be cut */
+#define CUT_ELLIPSIS 3 /* bytes of U+2026 */
+#define CUT_LINE 16384 /* usual limit of a line, its newline included */
+
+struct cut {
+	struct event event; /* the one to render: with what is cut */
+	size_t most;	    /* bytes that one text may take in the line; SIZE_MAX: measuring */
+	unsigned int count; /* measured */
+	const struct field *fields[CUT_TEXTS];
+	size_t sizes[CUT_TEXTS];
+	const char *names[CUT_TEXTS]; /* of those that are cut */
+};
+
+void cut_begin(struct cut *cut, const struct event *event);
+
+/* A text takes so many bytes; nothing is cut while measuring. */
+void cut_measure(struct cut *cut, const struct field *field, size_t size);
+
+/* `line` was the length; it will be `line_most` at most, if that can be. */
+void cut_settle(struct cut *cut, size_t line, size_t line_most);
+
+/* Shortens what stands behind `start`, of which no character or escape is split, to `most`
+ * bytes, the ellipsis among them; no less than that one. Escaped as by escape_json() and
+ * escape_plain(). */
+void cut_json(struct buffer *out, size_t start, size_t most);
+void cut_plain(struct buffer *out, size_t start, size_t most);
+
+#endif
