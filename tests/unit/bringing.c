@@ -121,6 +121,7 @@ static void bringing_send(struct bringing *bringing)
 		bringing->first += count;
 	} else if (taken == -EAGAIN) {
 		bringing->waits++;
+		poll(NULL, 0, 10);
 	} else {
 		assert_true(taken < 0);
 		bringing_fail(bringing, (int)taken);
