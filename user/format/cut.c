@@ -31,6 +31,15 @@ static size_t sizes_total(const struct cut *cut, size_t most)
 	return total;
 }
 
+/* Two places of a line can show one field. */
+static bool named(const struct cut *cut, const char *name)
+{
+	for (unsigned int i = 0; i < cut->event.truncated_count; i++)
+		if (!strcmp(cut->names[i], name))
+			return true;
+	return false;
+}
+
 void cut_settle(struct cut *cut, size_t line, size_t line_most)
 {
 	size_t rest = line - sizes_total(cut, SIZE_MAX) + NAMES_ROOM;
@@ -49,7 +58,7 @@ void cut_settle(struct cut *cut, size_t line, size_t line_most)
 	cut->event.truncated = cut->names;
 	cut->event.truncated_count = 0;
 	for (unsigned int i = 0; i < cut->count; i++)
-		if (cut->sizes[i] > low)
+		if (cut->sizes[i] > low && !named(cut, cut->fields[i]->path))
 			cut->names[cut->event.truncated_count++] = cut->fields[i]->path;
 }
 

@@ -18,7 +18,7 @@ bool format_shows(const struct format_options *options, const struct field *fiel
 const struct format_ops *format_find(const char *name)
 {
 	static const struct format_ops *const formats[] = {&format_table, &format_json, &format_csv,
-							   &format_otlp};
+							   &format_otlp, &format_ocsf};
 
 	/* what it was called as long as it was the only one */
 	if (!strcmp(name, "json"))

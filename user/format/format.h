@@ -32,7 +32,7 @@ struct format_ops {
 
 extern const struct format_ops format_json, format_csv, format_table, format_ocsf;
 /* One request of OTLP/HTTP in JSON a line, as the collector's file exporter writes it; and
- * for format/otlp.h the records alone, one a line. */
+ * for format/otlp_request.h the records of one event each. */
 extern const struct format_ops format_otlp, format_otlp_record;
 /* For journald: one datagram of its native protocol. For ClickHouse: JSONEachRow. */
 extern const struct format_ops format_journal, format_row;

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "format/otlp.h"
-
+/*
+ * Logs of OpenTelemetry in the JSON encoding of OTLP 1, where numbers of 64 bits are texts:
+ * whole requests, one event in each, or what otlp_request.h makes requests of.
+ */
 #include <stdlib.h>
 
 #include "format/json_value.h"
+#include "format/otlp_request.h"
 
 /* The names of the attributes are those of this version. */
 #define SCHEMA_URL "https://opentelemetry.io/schemas/1.45.0"
-
-#define REQUEST_OPEN "{\"resourceLogs\":["
-#define REQUEST_CLOSE "]}"
-#define RECORDS_CLOSE "]}],\"schemaUrl\":\"" SCHEMA_URL "\"}"
 
 struct attribute {
 	const struct field *field;
@@ -41,6 +40,7 @@ static const char *const event_names[EVENT_ACTIONS] = {
 	[EVENT_LOST] = "lost",
 	[EVENT_START] = "start",
 	[EVENT_END] = "end",
+	[EVENT_HEARTBEAT] = "heartbeat",
 };
 
 /* Of lists of strings. */
@@ -268,7 +268,7 @@ static void origin_make(struct format *format, const struct event *event)
 
 	text_hex(id, start->id, sizeof(id));
 	buffer_reset(out);
-	buffer_text(out, "{\"resource\":{\"attributes\":[");
+	buffer_text(out, "{\"schemaUrl\":\"" SCHEMA_URL "\",\"resource\":{\"attributes\":[");
 	string_attribute(out, "service.name", "portsnoop", SIZE_MAX);
 	buffer_byte(out, ',');
 	string_attribute(out, "service.version", start->program, sizeof(start->program));
@@ -280,7 +280,7 @@ static void origin_make(struct format *format, const struct event *event)
 	string_attribute(out, "portsnoop.stream.boot_id", start->boot_id, sizeof(start->boot_id));
 	buffer_text(out, "]},\"scopeLogs\":[{\"scope\":{\"name\":\"portsnoop\",\"version\":");
 	json_string_write(out, start->program, strnlen(start->program, sizeof(start->program)));
-	buffer_text(out, "},\"logRecords\":[");
+	buffer_text(out, "}," OTLP_RECORDS);
 	format->stream = event->stream;
 	format->stream_id = start->id;
 }
@@ -342,13 +342,12 @@ static void line_write(struct format *format, struct buffer *out, const struct e
 		       struct cut *cut)
 {
 	if (format->whole)
-		buffer_text(out, REQUEST_OPEN);
+		buffer_text(out, "{\"resourceLogs\":[");
 	buffer_append(out, format->origin.data, format->origin.length);
-	if (!format->whole)
-		buffer_byte(out, '\t');
 	record_write(format, out, event, cut);
+	buffer_text(out, OTLP_RECORDS_END);
 	if (format->whole)
-		buffer_text(out, RECORDS_CLOSE REQUEST_CLOSE);
+		buffer_text(out, "]}");
 	buffer_byte(out, '\n');
 }
 
@@ -373,42 +372,6 @@ static void otlp_event(struct format *format, const struct event *event, struct 
 	cut_settle(&cut, length, format->line_most);
 	out->length = start;
 	line_write(format, out, &cut.event, &cut);
-}
-
-void otlp_request_begin(struct otlp_request *request, struct buffer *out)
-{
-	*request = (struct otlp_request){.out = out};
-	buffer_text(out, REQUEST_OPEN);
-}
-
-bool otlp_request_add(struct otlp_request *request, const char *line, size_t length)
-{
-	const char *tab = length ? memchr(line, '\t', length) : NULL;
-	size_t origin_length = tab ? (size_t)(tab - line) : 0;
-
-	if (!origin_length)
-		return false;
-	if (line[length - 1] == '\n')
-		length--;
-	if (request->origin && request->origin_length == origin_length &&
-	    !memcmp(request->origin, line, origin_length)) {
-		buffer_byte(request->out, ',');
-	} else {
-		if (request->origin)
-			buffer_text(request->out, RECORDS_CLOSE ",");
-		buffer_append(request->out, line, origin_length);
-		request->origin = line;
-		request->origin_length = origin_length;
-	}
-	buffer_append(request->out, tab + 1, length - origin_length - 1);
-	return true;
-}
-
-void otlp_request_end(struct otlp_request *request)
-{
-	if (request->origin)
-		buffer_text(request->out, RECORDS_CLOSE);
-	buffer_text(request->out, REQUEST_CLOSE);
 }
 
 const struct format_ops format_otlp = {

@@ -64,14 +64,14 @@ static void news_take(struct courier *courier, uint64_t now)
 	courier->closing = true;
 	courier->deadline = news.deadline;
 	if (!news.deadline)
-		courier->deadline = now + NS_PER_MS * (courier->backlog.spool
+		courier->deadline = now + NS_PER_MS * (courier->pending.spool
 							       ? COURIER_ORPHAN_SPOOL_MS
 							       : COURIER_ORPHAN_MS);
 	retry_done(&courier->away);
 	retry_done(&courier->settle);
 	/* Who was killed had a reason, and we may be next. */
 	if (!news.deadline)
-		backlog_store(&courier->backlog);
+		pending_store(&courier->pending);
 }
 
 /* Nothing more is to be tried: the time is up, or the destination is known to be away, and
@@ -79,8 +79,8 @@ static void news_take(struct courier *courier, uint64_t now)
 static bool is_over(const struct courier *courier, uint64_t now)
 {
 	return courier->closing &&
-	       (now >= courier->deadline || (courier->backlog.spool && !courier->open &&
-					     courier->backlog.state->since));
+	       (now >= courier->deadline ||
+		(courier->pending.spool && !courier->open && courier->pending.state->since));
 }
 
 /* Waits for news, and for `fd`: until then, or shorter. Returns revents, or -EINTR. */
@@ -121,9 +121,9 @@ int sink_wait(struct sink *sink, int fd, short events, int timeout_ms)
 	for (;;) {
 		if (is_over(courier, now))
 			return -EINTR;
-		next = backlog_keep(&courier->backlog, now);
+		next = pending_keep(&courier->pending, now);
 		found = wait_once(courier, fd, events, earlier(end, next),
-				  backlog_wish(&courier->backlog));
+				  pending_wish(&courier->pending));
 		if (found)
 			return found;
 		now = monotonic();
@@ -132,31 +132,70 @@ int sink_wait(struct sink *sink, int fd, short events, int timeout_ms)
 	}
 }
 
-/* ---- the connection ---- */
-
 static void why_say(struct courier *courier, ssize_t error)
 {
-	struct channel_state *state = courier->backlog.state;
+	struct channel_state *state = courier->pending.state;
 
 	snprintf(state->why, sizeof(state->why), "%s",
 		 *courier->sink.why ? courier->sink.why : strerror((int)-error));
 	courier->sink.why[0] = '\0';
 }
 
+/* ---- what has arrived ---- */
+
+static void connection_works(struct courier *courier)
+{
+	retry_done(&courier->away);
+	courier->pending.state->since = 0;
+}
+
+static void settle_look(struct courier *courier)
+{
+	struct pending *pending = &courier->pending;
+	const uint64_t before = pending->sent;
+	uint64_t settled;
+
+	settled = courier->settled + before;
+	if (courier->ops->settled)
+		settled = courier->ops->settled(&courier->sink);
+	if (settled > courier->settled) {
+		pending_settle(pending, settled - courier->settled,
+			       courier->sink.rejected - courier->rejected);
+		if (courier->sink.rejected != courier->rejected)
+			why_say(courier, -EBADMSG);
+		courier->settled = settled;
+		courier->rejected = courier->sink.rejected;
+	}
+	if (pending->sent < before) {
+		connection_works(courier);
+		courier->settle.failures = 0;
+	}
+	if (pending->sent) {
+		courier->settle.least_ms = courier->ops->settles_in_ms
+						   ? courier->ops->settles_in_ms(&courier->sink)
+						   : SETTLE_MS;
+		retry_failed(&courier->settle, monotonic());
+	}
+}
+
+/* ---- the connection ---- */
+
 static void connection_close(struct courier *courier)
 {
 	if (!courier->open)
 		return;
+	if (courier->pending.sent)
+		settle_look(courier);
 	courier->open = false;
 	courier->held = false;
 	if (courier->ops->close)
 		courier->ops->close(&courier->sink);
-	backlog_rewind(&courier->backlog);
+	pending_rewind(&courier->pending);
 }
 
 static void connection_failed(struct courier *courier, ssize_t error)
 {
-	struct channel_state *state = courier->backlog.state;
+	struct channel_state *state = courier->pending.state;
 	const uint64_t now = monotonic();
 
 	/* Which went well for a while: it is not the same trouble. */
@@ -166,6 +205,7 @@ static void connection_failed(struct courier *courier, ssize_t error)
 	retry_failed(&courier->away, now);
 	if (error == -EINTR && is_over(courier, now))
 		return; /* it was us */
+	courier->gone = error == -ESHUTDOWN;
 	state->failures++;
 	if (!state->since)
 		state->since = clock_ns(CLOCK_REALTIME);
@@ -186,8 +226,8 @@ static void connection_open(struct courier *courier)
 	retry_done(&courier->settle);
 	retry_done(&courier->stalled);
 	/* Else what it takes will tell. */
-	if (!backlog_frames(&courier->backlog))
-		courier->backlog.state->since = 0;
+	if (!pending_frames(&courier->pending))
+		courier->pending.state->since = 0;
 }
 
 static void connection_reopen(struct courier *courier)
@@ -197,41 +237,6 @@ static void connection_reopen(struct courier *courier)
 		courier->ops->reopen(&courier->sink);
 	else
 		connection_close(courier);
-}
-
-/* ---- what has arrived ---- */
-
-static void connection_works(struct courier *courier)
-{
-	retry_done(&courier->away);
-	courier->backlog.state->since = 0;
-}
-
-static void settle_look(struct courier *courier)
-{
-	struct backlog *backlog = &courier->backlog;
-	const uint64_t before = backlog->sent;
-	uint64_t settled;
-
-	if (courier->ops->settled) {
-		settled = courier->ops->settled(&courier->sink);
-		if (settled > courier->settled) {
-			backlog_settle(backlog, settled - courier->settled);
-			courier->settled = settled;
-		}
-	} else {
-		backlog_settle(backlog, before);
-	}
-	if (backlog->sent < before) {
-		connection_works(courier);
-		courier->settle.failures = 0;
-	}
-	if (backlog->sent) {
-		courier->settle.least_ms = courier->ops->settles_in_ms
-						   ? courier->ops->settles_in_ms(&courier->sink)
-						   : SETTLE_MS;
-		retry_failed(&courier->settle, monotonic());
-	}
 }
 
 /* ---- to send ---- */
@@ -250,18 +255,18 @@ static bool linger_over(struct courier *courier, uint64_t unsent, uint64_t now)
 
 static bool can_send(struct courier *courier, uint64_t now)
 {
-	const uint64_t unsent = backlog_unsent(&courier->backlog);
+	const uint64_t unsent = pending_unsent(&courier->pending);
 
 	if (!courier->open || !unsent || retry_wait(&courier->stalled, now))
 		return false;
-	if (courier->held && courier->backlog.sent)
+	if (courier->held && courier->pending.sent)
 		return false;
 	return linger_over(courier, unsent, now);
 }
 
 static void batch_taken(struct courier *courier, size_t frames)
 {
-	courier->backlog.sent += frames;
+	courier->pending.sent += frames;
 	courier->held = false;
 	courier->limit = courier->limit < SINK_BATCH / 2 ? courier->limit * 2 : SINK_BATCH;
 	retry_done(&courier->stalled);
@@ -272,16 +277,16 @@ static void batch_taken(struct courier *courier, size_t frames)
  * before it has to be settled first, as frames are settled in order. */
 static void batch_refused(struct courier *courier, size_t frames)
 {
-	struct backlog *backlog = &courier->backlog;
+	struct pending *pending = &courier->pending;
 
 	if (frames > 1) {
 		courier->limit = frames / 2;
-	} else if (backlog->sent) {
+	} else if (pending->sent) {
 		courier->limit = 1;
 		courier->held = true;
 	} else {
 		why_say(courier, -EBADMSG);
-		backlog_refuse(backlog);
+		pending_refuse(pending);
 		connection_works(courier);
 	}
 }
@@ -290,7 +295,7 @@ static void batch_send(struct courier *courier)
 {
 	struct batch *batch = &courier->batch;
 	size_t count;
-	ssize_t result = backlog_batch(&courier->backlog, courier->limit, batch);
+	ssize_t result = pending_batch(&courier->pending, courier->limit, batch);
 
 	courier->linger_until = 0;
 	if (result > 0) {
@@ -316,7 +321,7 @@ static void batch_send(struct courier *courier)
 static uint64_t until_next(const struct courier *courier, uint64_t now)
 {
 	const uint64_t open[] = {courier->stalled.due, courier->linger_until,
-				 courier->backlog.sent ? courier->settle.due : 0};
+				 courier->pending.sent ? courier->settle.due : 0};
 	uint64_t until = courier->kept_until;
 
 	if (!courier->open)
@@ -331,7 +336,7 @@ static uint64_t until_next(const struct courier *courier, uint64_t now)
 static uint64_t wish(const struct courier *courier, uint64_t now)
 {
 	if (!courier->open || courier->held || retry_wait(&courier->stalled, now))
-		return backlog_wish(&courier->backlog);
+		return pending_wish(&courier->pending);
 	return courier->linger_until > now ? SINK_BATCH_BYTES : 0;
 }
 
@@ -351,21 +356,21 @@ static void rest(struct courier *courier, uint64_t now)
 	error = ops->lost ? ops->lost(&courier->sink, events) : -EPIPE;
 	if (error)
 		connection_failed(courier, error);
-	else if (courier->backlog.sent)
+	else if (courier->pending.sent)
 		settle_look(courier);
 }
 
 static void turn(struct courier *courier, uint64_t now)
 {
-	struct backlog *backlog = &courier->backlog;
+	struct pending *pending = &courier->pending;
 
 	if (courier->reopen)
 		connection_reopen(courier);
 	if (!courier->open && !retry_wait(&courier->away, now))
 		connection_open(courier);
-	else if (courier->open && backlog->vanished)
+	else if (courier->open && pending->vanished)
 		connection_close(courier); /* what is sent cannot be told from what is not */
-	else if (courier->open && backlog->sent && !retry_wait(&courier->settle, now))
+	else if (courier->open && pending->sent && !retry_wait(&courier->settle, now))
 		settle_look(courier);
 	else if (can_send(courier, now))
 		batch_send(courier);
@@ -382,15 +387,13 @@ void courier_work(struct courier *courier)
 		now = monotonic();
 		if (poll(&news, 1, 0) == 1)
 			news_take(courier, now);
-		courier->kept_until = backlog_keep(&courier->backlog, now);
-		if (is_over(courier, now) ||
-		    (courier->closing && !backlog_frames(&courier->backlog)))
+		courier->kept_until = pending_keep(&courier->pending, now);
+		if (courier->gone || is_over(courier, now) ||
+		    (courier->closing && !pending_frames(&courier->pending)))
 			break;
 		turn(courier, now);
 	}
-	if (courier->open && courier->backlog.sent)
-		settle_look(courier);
 	connection_close(courier);
-	backlog_store(&courier->backlog);
-	backlog_lose(&courier->backlog);
+	pending_store(&courier->pending);
+	pending_lose(&courier->pending);
 }

@@ -26,7 +26,6 @@ struct courier_options {
 	const struct sink_spec *spec;
 	const struct sink_ops *ops; /* NULL: those of the kind */
 	const char *spool;	    /* folder; NULL: no spool */
-	const char *heading;	    /* of the format; NULL: none */
 	struct channel *channel;
 	bool guarded; /* gives up its privileges: guard/guard.h */
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,9 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lib/cleanup.h"
-#include "lib/clock.h"
+#include "guard/guard.h"
 #include "lib/order.h"
+#include "lib/parse.h"
 #include "lib/signals.h"
 #include "sink/courier_inside.h"
 #include "sink/kinds.h"
@@ -107,6 +108,18 @@ static int spool_take(const struct courier_options *options, struct spool **spoo
 	}
 }
 
+static int privileges_drop(const struct sink_spec *spec, struct ready *ready)
+{
+	const char *expected;
+	uint16_t port = 0;
+
+	if (sink_is_remote(spec) && (!spec->port || parse_port(spec->port, &port, &expected))) {
+		snprintf(ready->why, sizeof(ready->why), "it has no port");
+		return -EINVAL;
+	}
+	return guard_courier(port, ready->why, sizeof(ready->why));
+}
+
 static int courier_prepare(struct courier *courier, const struct courier_options *options,
 			   struct ready *ready)
 {
@@ -115,15 +128,16 @@ static int courier_prepare(struct courier *courier, const struct courier_options
 
 	if (error)
 		return error;
-	backlog_begin(&courier->backlog, options->channel, spool);
-	courier->backlog.age += courier->ops->linger_ms * NS_PER_MS;
-	if (!courier->ops->prepare)
-		return 0;
-	error = courier->ops->prepare(&courier->sink);
-	if (error)
+	pending_begin(&courier->pending, options->channel, spool);
+	courier->pending.age += courier->ops->linger_ms * NS_PER_MS;
+	if (courier->ops->prepare)
+		error = courier->ops->prepare(&courier->sink);
+	if (error) {
 		snprintf(ready->why, sizeof(ready->why), "%s",
 			 *courier->sink.why ? courier->sink.why : strerror(-error));
-	return error;
+		return error;
+	}
+	return options->guarded ? privileges_drop(options->spec, ready) : 0;
 }
 
 static void ready_send(int fd, const struct ready *ready)
@@ -152,7 +166,6 @@ void courier_run(const struct courier_options *options, int ready_fd)
 		.ops = courier.ops,
 		.spec = options->spec,
 		.courier = &courier,
-		.heading = options->heading ? options->heading : "",
 	};
 	ready.error = channel_keep_reader(options->channel);
 	fds_shut(options->channel, ready_fd, options->spec->kind == SINK_STDOUT);
@@ -164,7 +177,7 @@ void courier_run(const struct courier_options *options, int ready_fd)
 	courier_work(&courier);
 	if (courier.ops->free)
 		courier.ops->free(&courier.sink);
-	backlog_end(&courier.backlog);
+	pending_end(&courier.pending);
 	buffer_free(&courier.batch.bytes);
 	channel_state(options->channel)->ended = true;
 	_exit(EXIT_SUCCESS);

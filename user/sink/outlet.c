@@ -36,7 +36,8 @@ static char *spool_folder(const char *folder, const char *name)
 		const unsigned char byte = (unsigned char)*at;
 
 		hash = (hash ^ byte) * UINT64_C(1099511628211);
-		if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-", byte) ||
+		if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-",
+			   byte) ||
 		    (byte == '.' && path.length > start))
 			buffer_byte(&path, (char)byte);
 		else
@@ -53,16 +54,14 @@ static char *spool_folder(const char *folder, const char *name)
 	return NULL;
 }
 
-int outlet_open(struct outlet *outlet, const struct sinks_options *options, const char *heading,
-		char *why, size_t size)
+int outlet_open(struct outlet *outlet, const struct sinks_options *options, char *why, size_t size)
 {
-	CLEANUP_FREE char *spool =
-		options->spool ? spool_folder(options->spool, outlet->spec->name) : NULL;
+	CLEANUP_FREE char *spool = options->spool ? spool_folder(options->spool, outlet->spec.name)
+						  : NULL;
 	struct courier_options courier = {
-		.spec = outlet->spec,
+		.spec = &outlet->spec,
 		.ops = options->ops,
 		.spool = spool,
-		.heading = heading,
 		.guarded = options->guarded,
 	};
 	int error;
@@ -143,7 +142,7 @@ struct event outlet_gap_event(const struct outlet *outlet, struct event_gap *gap
 		.count = own->count,
 		.after = (uint64_t)(own->since - offset),
 		.before = (uint64_t)(own->until - offset),
-		.sink = outlet->spec->name,
+		.sink = outlet->spec.name,
 	};
 	return (struct event){
 		.action = EVENT_LOST,
@@ -169,7 +168,7 @@ void outlet_look(struct outlet *outlet)
 		return;
 	if (!state.since) {
 		outlet->away = false;
-		log_message("sink %s: it is there again", outlet->spec->name);
+		log_message("sink %s: it is there again", outlet->spec.name);
 		return;
 	}
 	now = clock_ns(CLOCK_MONOTONIC);
@@ -177,7 +176,7 @@ void outlet_look(struct outlet *outlet)
 		return;
 	outlet->said = now;
 	outlet->away = true;
-	log_message("sink %s: %s; events wait until it is there", outlet->spec->name, state.why);
+	log_message("sink %s: %s; events wait until it is there", outlet->spec.name, state.why);
 }
 
 /* What the numbers of a courier can be at most. */
@@ -210,7 +209,7 @@ void outlet_reap(struct outlet *outlet, int *status)
 void outlet_report(const struct outlet *outlet, struct sink_report *report)
 {
 	*report = (struct sink_report){
-		.name = outlet->spec->name,
+		.name = outlet->spec.name,
 		.put = outlet->put,
 		.dropped = outlet->dropped,
 		.alive = outlet_alive(outlet),
@@ -249,6 +248,6 @@ bool outlet_sum(const struct outlet *outlet)
 	if (*state->why && (state->spooled || !good))
 		buffer_printf(&line, ": %s", state->why);
 	buffer_byte(&line, '\0');
-	log_message("sink %s: %s", outlet->spec->name, line.failed ? "out of memory" : line.data);
+	log_message("sink %s: %s", outlet->spec.name, line.failed ? "out of memory" : line.data);
 	return good;
 }

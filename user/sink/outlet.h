@@ -19,11 +19,11 @@ struct outlet_gap {
 };
 
 struct outlet {
-	const struct sink_spec *spec;
+	struct sink_spec spec; /* with its format; the rest belongs to the list */
 	struct channel *channel;
 	int pid;
-	int pidfd;		    /* -1: the courier has ended, and was waited for */
-	unsigned int group;	    /* of sinks.c */
+	int pidfd;	    /* -1: the courier has ended, and was waited for */
+	unsigned int group; /* of sinks.c */
 	uint64_t put, dropped;
 	struct outlet_gap gap;
 	struct channel_state last; /* pidfd == -1: what it left */
@@ -32,8 +32,7 @@ struct outlet {
 };
 
 /* Starts the courier. 0, or negative errno with why. */
-int outlet_open(struct outlet *outlet, const struct sinks_options *options, const char *heading,
-		char *why, size_t size);
+int outlet_open(struct outlet *outlet, const struct sinks_options *options, char *why, size_t size);
 void outlet_free(struct outlet *outlet);
 
 static inline bool outlet_alive(const struct outlet *outlet)

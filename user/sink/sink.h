@@ -24,8 +24,6 @@ struct sink {
 	void *state;	       /* the kind's own, made by prepare() */
 	uint64_t rejected;     /* frames that send() took and the other end threw away, as it
 				* says: counted as refused, not as delivered */
-	const char *heading;   /* of the format (csv): belongs before the first event of a file,
-				* of a connection; usually "" */
 	char why[CHANNEL_WHY]; /* for people, when something failed: without the spec's name */
 };
 

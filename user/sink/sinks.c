@@ -32,7 +32,6 @@ struct group {
 	const struct format_ops *ops;
 	bool no_args;
 	struct format *format;
-	struct buffer heading;
 	struct buffer text; /* of the event `sequence` */
 	bool ready;
 };
@@ -47,10 +46,9 @@ struct sinks {
 
 /* ---- begin ---- */
 
-static int group_find(struct sinks *sinks, const struct sinks_options *options,
-		      const struct sink_spec *spec, unsigned int *index)
+static int group_find(struct sinks *sinks, const struct sink_spec *spec, unsigned int *index)
 {
-	const struct format_ops *ops = sink_format(spec, options->list->format);
+	const struct format_ops *ops = spec->format;
 	const struct format_options wish = {.no_args = !spec->args, .line_most = SINKS_LINE_MOST};
 	struct group *group = sinks->groups;
 
@@ -64,10 +62,7 @@ static int group_find(struct sinks *sinks, const struct sinks_options *options,
 	if (!group->format)
 		return -ENOMEM;
 	*index = sinks->group_count++;
-	if (ops->begin)
-		ops->begin(group->format, &group->heading);
-	buffer_byte(&group->heading, '\0');
-	return group->heading.failed ? -ENOMEM : 0;
+	return 0;
 }
 
 static int outlet_begin(struct sinks *sinks, const struct sinks_options *options,
@@ -78,12 +73,12 @@ static int outlet_begin(struct sinks *sinks, const struct sinks_options *options
 	char reason[CHANNEL_WHY] = "out of memory";
 	int error;
 
-	*outlet = (struct outlet){.spec = spec, .pidfd = -1};
-	error = group_find(sinks, options, spec, &outlet->group);
+	*outlet = (struct outlet){.spec = *spec, .pidfd = -1};
+	outlet->spec.format = sink_format(spec, options->list->format);
+	error = group_find(sinks, &outlet->spec, &outlet->group);
 	if (!error) {
 		sinks->count++;
-		error = outlet_open(outlet, options, sinks->groups[outlet->group].heading.data,
-				    reason, sizeof(reason));
+		error = outlet_open(outlet, options, reason, sizeof(reason));
 	}
 	if (!error && epoll_ctl(sinks->poll, EPOLL_CTL_ADD, outlet->pidfd, &event)) {
 		error = -errno;
@@ -232,7 +227,7 @@ int sinks_fd(const struct sinks *sinks)
 /* It has ended though nobody asked it to. */
 static void death_say(const struct outlet *outlet, int status)
 {
-	const char *name = outlet->spec->name;
+	const char *name = outlet->spec.name;
 	const unsigned long long lost = outlet->last.lost;
 	char how[64] = "has ended";
 
@@ -300,11 +295,19 @@ static void gap_end(struct sinks *sinks, struct outlet *outlet, uint64_t until)
 {
 	int error;
 
+	if (!outlet_alive(outlet))
+		return;
 	do
 		error = channel_wait_room(outlet->channel, FRAME_MOST, ms_until(until));
 	while (error == -EINTR && !signals_give_up() && ms_until(until));
 	if (!error)
 		gap_close(sinks, outlet, FRAME_MOST);
+}
+
+static void outlet_close(struct outlet *outlet, uint64_t deadline)
+{
+	if (outlet_alive(outlet))
+		channel_close(outlet->channel, deadline);
 }
 
 /* Waits for all. */
@@ -329,17 +332,15 @@ static void couriers_end(struct sinks *sinks, unsigned int timeout_ms)
 	const uint64_t begin = monotonic(), end = begin + timeout_ms * NS_PER_MS;
 	const uint64_t deadline = begin + (timeout_ms - margin) * NS_PER_MS;
 
-	for (unsigned int gaps = 0; gaps < 2; gaps++)
-		for (unsigned int i = 0; i < sinks->count; i++) {
-			struct outlet *outlet = &sinks->outlets[i];
-
-			if (!outlet_alive(outlet) || !outlet->gap.count == gaps)
-				continue;
-			if (gaps)
-				gap_end(sinks, outlet, begin + timeout_ms / 2 * NS_PER_MS);
-			outlet->gap.count = 0;
-			channel_close(outlet->channel, deadline);
-		}
+	for (unsigned int i = 0; i < sinks->count; i++)
+		if (!sinks->outlets[i].gap.count)
+			outlet_close(&sinks->outlets[i], deadline);
+	for (unsigned int i = 0; i < sinks->count; i++) {
+		if (!sinks->outlets[i].gap.count)
+			continue;
+		gap_end(sinks, &sinks->outlets[i], begin + timeout_ms / 2 * NS_PER_MS);
+		outlet_close(&sinks->outlets[i], deadline);
+	}
 	couriers_wait(sinks, end);
 	for (unsigned int i = 0; i < sinks->count; i++)
 		if (outlet_alive(&sinks->outlets[i]))
@@ -367,7 +368,6 @@ void sinks_free(struct sinks *sinks)
 		struct group *group = &sinks->groups[i];
 
 		group->ops->close(group->format);
-		buffer_free(&group->heading);
 		buffer_free(&group->text);
 	}
 	cleanup_fd(&sinks->poll);

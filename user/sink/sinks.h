@@ -18,9 +18,9 @@ struct sink_ops;
 
 struct sinks_options {
 	const struct sink_list *list;
-	const char *spool; /* folder for all of them; NULL: no spool */
-	bool guarded;	   /* the couriers give up their privileges */
-	bool wait;	   /* for a replay: waits for room instead of dropping */
+	const char *spool;	    /* folder for all of them; NULL: no spool */
+	bool guarded;		    /* the couriers give up their privileges */
+	bool wait;		    /* for a replay: waits for room instead of dropping */
 	const struct sink_ops *ops; /* for tests, of all sinks; NULL: those of each kind */
 };
 

@@ -4,23 +4,23 @@
  * behind it what is in the channel. A frame that goes from the channel into the spool keeps
  * its place. Keeps the numbers of struct channel_state that count frames.
  */
-#ifndef PORTSNOOP_SINK_BACKLOG_H
-#define PORTSNOOP_SINK_BACKLOG_H
+#ifndef PORTSNOOP_SINK_PENDING_H
+#define PORTSNOOP_SINK_PENDING_H
 
 #include "lib/buffer.h"
 #include "sink/sink.h"
 #include "sink/spool.h"
 
-#define BACKLOG_AGE_MS 1000 /* what is older in the channel goes into the spool */
+#define PENDING_AGE_MS 1000 /* what is older in the channel goes into the spool */
 
-/* Copies: valid until the next backlog_batch(), whatever becomes of the backlog. */
+/* Copies: valid until the next pending_batch(), whatever becomes of the pending. */
 struct batch {
 	struct frame frames[SINK_BATCH];
 	size_t count;
 	struct buffer bytes;
 };
 
-struct backlog {
+struct pending {
 	struct channel *channel;
 	struct spool *spool;	     /* NULL: none */
 	struct channel_state *state; /* the channel's */
@@ -34,29 +34,29 @@ struct backlog {
 };
 
 /* Takes over the spool, and counts what is in it. */
-void backlog_begin(struct backlog *backlog, struct channel *channel, struct spool *spool);
-void backlog_end(struct backlog *backlog); /* closes the spool */
+void pending_begin(struct pending *pending, struct channel *channel, struct spool *spool);
+void pending_end(struct pending *pending); /* closes the spool */
 
-uint64_t backlog_frames(struct backlog *backlog);
-uint64_t backlog_unsent(struct backlog *backlog);
+uint64_t pending_frames(struct pending *pending);
+uint64_t pending_unsent(struct pending *pending);
 
 /* Those that come after the sent ones, `most` at most. 0: there are none; negative errno. */
-int backlog_batch(struct backlog *backlog, size_t most, struct batch *batch);
+int pending_batch(struct pending *pending, size_t most, struct batch *batch);
 
-/* Of the oldest, these have arrived. */
-void backlog_settle(struct backlog *backlog, uint64_t frames);
+/* Of the oldest, these have arrived, or (`rejected` of them) were thrown away there. */
+void pending_settle(struct pending *pending, uint64_t frames, uint64_t rejected);
 /* The oldest one never will: none is sent and not settled. */
-void backlog_refuse(struct backlog *backlog);
+void pending_refuse(struct pending *pending);
 /* The connection broke: all that is not settled is sent again. */
-void backlog_rewind(struct backlog *backlog);
+void pending_rewind(struct pending *pending);
 
 /* Puts into the spool what is old, and what fills the channel by half. Returns when it wants
  * to be called again, CLOCK_MONOTONIC, ns; UINT64_MAX: when there are frames. */
-uint64_t backlog_keep(struct backlog *backlog, uint64_t now);
+uint64_t pending_keep(struct pending *pending, uint64_t now);
 /* For channel_sleep(), when nothing can be sent now. */
-uint64_t backlog_wish(const struct backlog *backlog);
+uint64_t pending_wish(const struct pending *pending);
 
-void backlog_store(struct backlog *backlog); /* all that there is room for */
-void backlog_lose(struct backlog *backlog);  /* counts what is in the channel as lost */
+void pending_store(struct pending *pending); /* all that there is room for */
+void pending_lose(struct pending *pending);  /* counts what is in the channel as lost */
 
 #endif
