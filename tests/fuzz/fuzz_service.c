@@ -114,7 +114,7 @@ static void status_check(const struct service_status *status)
 		check(taken && (character >= ' ' || character == '\n') && character != 0x7f);
 		lines += character == '\n';
 	}
-	check(lines > 5 && lines < 50);
+	check(lines > 5 && lines < 50 + 4 * SERVICE_SINKS + 2);
 	buffer_free(&out);
 }
 
@@ -168,6 +168,9 @@ static void status_ask(const uint8_t *bytes, size_t size, uint32_t uid)
 	check(answer_take_status(&answer, &status, out.data, out.length) == 1 && !*answer.why);
 	check(!uid || !(status.told & SERVICE_STATUS_PRIVATE));
 	check(status.told & SERVICE_STATUS_PRIVATE || (!*status.store_path && !*status.store_why));
+	check(status.sink_count <= SERVICE_SINKS);
+	for (size_t i = 0; i < status.sink_count && uid; i++)
+		check(!*status.sinks[i].why && !strchr(status.sinks[i].name, ':'));
 	status_check(&status);
 	reply_free(reply);
 	buffer_free(&out);

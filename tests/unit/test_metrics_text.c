@@ -18,6 +18,7 @@
 #include "format/metrics_text.h"
 #include "lib/cleanup.h"
 #include "metrics_room.h"
+#include "sink/sinks.h"
 
 #define FIXTURES "tests/fixtures/metrics/"
 #define MS 1000000u
@@ -91,6 +92,25 @@ static void play_all(struct metrics_room *room)
 	metrics_pool(room->metrics, RECORDS_NETNS, 40000, 40099, &reserved);
 }
 
+static const struct sink_report sinks[] = {
+	{.name = "file:/var/log/portsnoop/\"a\nb\\.json",
+	 .put = 17,
+	 .waiting = 2,
+	 .state = {.delivered = 15},
+	 .alive = true},
+	{.name = "tcp:logs.example.org:5170",
+	 .put = 14,
+	 .dropped = 3,
+	 .state = {.delivered = 4,
+		   .refused = 1,
+		   .lost = 2,
+		   .spooled = 7,
+		   .spooled_bytes = 8192,
+		   .since = INT64_C(1795271528000000000)},
+	 .alive = true},
+	{.name = "journald", .put = 17, .state = {.delivered = 17}},
+};
+
 static const struct metrics_service service = {
 	.version = "0.1.0",
 	.tier = "tracepoint",
@@ -116,6 +136,8 @@ static const struct metrics_service service = {
 	.store_trimmed = 12,
 	.store_committed = UINT64_C(1795271528000000001),
 	.store_failing = true,
+	.sinks = sinks,
+	.sink_count = sizeof(sinks) / sizeof(*sinks),
 };
 
 static void file_compare(const char *name, const struct buffer *text)

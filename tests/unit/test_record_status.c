@@ -117,7 +117,7 @@ static const char good_json[] =
 	"\"wal_bytes\":1048576,\"max_bytes\":1073741824,\"max_age_ns\":null,\"leases\":4880,"
 	"\"failures\":33,\"open\":120,\"oldest\":\"2026-11-21T14:33:12.000000000Z\","
 	"\"commits\":3600,\"committed\":\"2026-11-21T15:33:10.500000000Z\",\"written\":5033,"
-	"\"dropped\":0,\"trimmed\":9,\"pending_bytes\":400,\"error\":null}}\n";
+	"\"dropped\":0,\"trimmed\":9,\"pending_bytes\":400,\"error\":null},\"sinks\":null}\n";
 
 typedef void (*renderer)(struct buffer *out, const struct service_report *report);
 
@@ -228,12 +228,72 @@ static void test_watching_only(void **state)
 	text = rendered(record_status_json, &report);
 	expect_has(text, "{\"schema\":1,\"recording\":false,\"problems\":[],");
 	expect_has(text, "\"lag\":null,\"ledger\":{");
-	expect_has(text, "\"process\":null,\"database\":null}\n");
+	expect_has(text, "\"process\":null,\"database\":null,\"sinks\":null}\n");
 	expect_lacks(text, "\"lost\"");
 	report.status.told = 0;
 	text = rendered(record_status_text, &report);
 	expect_lacks(text, "\nleases\n");
 	expect_has(rendered(record_status_json, &report), "\"ledger\":null");
+}
+
+static void sinks_give(struct service_status *status)
+{
+	status->told |= SERVICE_STATUS_SINKS;
+	status->sink_count = 3;
+	status->sinks[0] =
+		(struct service_sink){.delivered = 100, .waiting = 2, .name = "file:/a/b.json"};
+	status->sinks[1] = (struct service_sink){
+		.delivered = 4,
+		.spooled = 7,
+		.spooled_bytes = 1536,
+		.since = STARTED,
+		.name = "tcp:logs:5170",
+		.why = "no route\n\x1b[2J",
+	};
+	status->sinks[2] = (struct service_sink){.delivered = 100, .name = "journald"};
+}
+
+static void test_sinks(void **state)
+{
+	struct service_report report = report_good();
+	struct service_status *status = &report.status;
+	const char *text;
+
+	(void)state;
+	sinks_give(status);
+	expect_verdict(&report, SINCE ": tcp:logs:5170 is away: no route\\x0a\\x1b[2J");
+	text = rendered(record_status_text, &report);
+	expect_has(text, "\nsinks\n"
+			 "  to          file:/a/b.json\n"
+			 "    events    100 delivered; 0 dropped, 0 refused, 0 lost\n"
+			 "    waiting   2\n"
+			 "  to          tcp:logs:5170\n"
+			 "    events    4 delivered; 0 dropped, 0 refused, 0 lost\n"
+			 "    waiting   0; 7 on disk, 1.5 KiB\n"
+			 "    away      since 2026-11-21 14:33:11: no route\\x0a\\x1b[2J\n"
+			 "  to          journald\n");
+	text = rendered(record_status_json, &report);
+	expect_has(text, "\"problems\":[\"tcp:logs:5170 is away: no route\\\\x0a\\\\x1b[2J\"]");
+	expect_has(text, "\"sinks\":[{\"name\":\"file:/a/b.json\",\"delivered\":100,\"waiting\":2,"
+			 "\"spooled\":0,\"spooled_bytes\":0,\"dropped\":0,\"refused\":0,"
+			 "\"lost\":0,\"away_since\":null,\"why\":null,\"ended\":false},{");
+	expect_has(text, "\"spooled\":7,\"spooled_bytes\":1536,\"dropped\":0,\"refused\":0,"
+			 "\"lost\":0,\"away_since\":\"2026-11-21T14:33:11.000000000Z\","
+			 "\"why\":\"no route\\u000a\\u001b[2J\",\"ended\":false}");
+	assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
+	status->sinks[1].since = 0;
+	status->sinks[1].why[0] = '\0';
+	expect_verdict(&report, SINCE ", nothing lost");
+	status->sinks[0].dropped = 5;
+	status->sinks[1].ended = 1;
+	status->sinks[1].lost = 7;
+	status->sinks[2].refused = 1;
+	expect_verdict(&report, SINCE ": file:/a/b.json missed events, 5 dropped; tcp:logs:5170 "
+				      "gets nothing any more: its process has ended, 7 lost; "
+				      "journald missed events, 1 refused");
+	status->sink_count = 0;
+	expect_lacks(rendered(record_status_text, &report), "sinks");
+	expect_has(rendered(record_status_json, &report), "\"sinks\":[]}");
 }
 
 static void test_details(void **state)
@@ -348,6 +408,7 @@ int main(void)
 		cmocka_unit_test(test_good),	      cmocka_unit_test(test_verdict),
 		cmocka_unit_test(test_watching_only), cmocka_unit_test(test_details),
 		cmocka_unit_test(test_units),	      cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_sinks),
 	};
 
 	setenv("TZ", "UTC", 1);

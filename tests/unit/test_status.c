@@ -154,6 +154,60 @@ static void test_status_of_source(void **state)
 	assert_memory_equal(status.store_path, zeros, sizeof(status.store_path));
 }
 
+static void sinks_fill(void *context, struct service_status *status)
+{
+	service_status_sinks(status, context, 3);
+}
+
+static void test_status_of_sinks(void **state)
+{
+	char name[SERVICE_SINK_NAME + 10] = "unix:";
+	struct sink_report reports[] = {
+		{.name = "file:/var/log/events.json",
+		 .dropped = 1,
+		 .waiting = 2,
+		 .alive = true,
+		 .state = {.delivered = 3, .refused = 4, .lost = 5, .why = "not any more"}},
+		{.name = "tcp:host:1",
+		 .alive = true,
+		 .state = {.spooled = 6, .spooled_bytes = 7, .since = -8, .why = "no route"}},
+		{.name = name, .state = {.why = "it was killed"}},
+	};
+	CLEANUP(world_free) struct world world;
+	struct service_status status;
+
+	(void)state;
+	memset(name + 5, 'p', sizeof(name) - 6);
+	world_make(&world);
+	world.source.status = sinks_fill;
+	world.source.status_context = reports;
+	status_talk(&world, true, &status);
+	assert_true(status.told & SERVICE_STATUS_SINKS);
+	assert_int_equal(status.sink_count, 3);
+	assert_string_equal(status.sinks[0].name, reports[0].name);
+	assert_int_equal(status.sinks[0].dropped, 1);
+	assert_int_equal(status.sinks[0].waiting, 2);
+	assert_int_equal(status.sinks[0].delivered, 3);
+	assert_int_equal(status.sinks[0].refused, 4);
+	assert_int_equal(status.sinks[0].lost, 5);
+	assert_string_equal(status.sinks[0].why, ""); /* that is over */
+	assert_int_equal(status.sinks[1].spooled, 6);
+	assert_int_equal(status.sinks[1].spooled_bytes, 7);
+	assert_int_equal(status.sinks[1].since, 0); /* a clock that was never right */
+	assert_string_equal(status.sinks[1].why, "no route");
+	assert_int_equal(status.sinks[1].ended, 0);
+	assert_int_equal(strlen(status.sinks[2].name), SERVICE_SINK_NAME - 1);
+	assert_int_equal(status.sinks[2].ended, 1);
+	/* Others learn the numbers, and no names. */
+	status_talk(&world, false, &status);
+	assert_int_equal(status.sink_count, 3);
+	assert_string_equal(status.sinks[0].name, "file");
+	assert_int_equal(status.sinks[0].delivered, 3);
+	assert_string_equal(status.sinks[1].name, "tcp");
+	assert_string_equal(status.sinks[1].why, "");
+	assert_string_equal(status.sinks[2].why, "");
+}
+
 /* Longer than there is room for: cut, and with an end. */
 static void test_status_long_path(void **state)
 {
@@ -210,6 +264,8 @@ static struct service_status status_good(void)
 		.store_error = 28,
 		.store_why = "why",
 		.store_path = "/path",
+		.sink_count = 2,
+		.sinks = {{.name = "stdout"}, {.name = "journald", .why = "why"}},
 	};
 }
 
@@ -257,6 +313,10 @@ static void test_status_spoiled(void **state)
 	SPOIL_STATUS(store_committed, INT64_MIN, -EBADMSG, malformed);
 	SPOIL_STATUS(store_why[sizeof(status.store_why) - 1], 'x', -EBADMSG, malformed);
 	SPOIL_STATUS(store_path[SERVICE_PATH_MOST - 1], 'x', -EBADMSG, malformed);
+	SPOIL_STATUS(sink_count, SERVICE_SINKS + 1, -EBADMSG, malformed);
+	SPOIL_STATUS(sinks[1].since, -1, -EBADMSG, malformed);
+	SPOIL_STATUS(sinks[1].name[SERVICE_SINK_NAME - 1], 'x', -EBADMSG, malformed);
+	SPOIL_STATUS(sinks[0].why[SERVICE_SINK_WHY - 1], 'x', -EBADMSG, malformed);
 	/* A name needs no end. */
 	SPOIL_STATUS(program[23], 'x', 1, "");
 }
@@ -272,6 +332,13 @@ static void test_status_grows(void **state)
 	assert_string_equal(taken.store_path, "/path");
 	status.header.size = SERVICE_MESSAGE_MOST;
 	assert_int_equal(status_take(&status, SERVICE_MESSAGE_MOST, "", &taken), 1);
+	assert_int_equal(taken.sink_count, 2);
+	/* One that knows of no sinks. */
+	status.header.size = SERVICE_STATUS_LEAST;
+	assert_int_equal(status_take(&status, SERVICE_STATUS_LEAST, "", &taken), 1);
+	assert_string_equal(taken.store_path, "/path");
+	assert_int_equal(taken.sink_count, 0);
+	assert_string_equal(taken.sinks[0].name, "");
 	status.header.size = SERVICE_STATUS_LEAST - 8;
 	assert_int_equal(
 		status_take(&status, SERVICE_STATUS_LEAST - 8, "its status is malformed", &taken),
@@ -306,6 +373,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_status_of_source),
+		cmocka_unit_test(test_status_of_sinks),
 		cmocka_unit_test(test_status_long_path),
 		cmocka_unit_test(test_ask_status_malformed),
 		cmocka_unit_test(test_status_spoiled),

@@ -104,6 +104,7 @@ static void live_status(void *context, struct service_status *status)
 	struct recorder_totals totals;
 	struct cpu_counters kernel;
 	struct store_status store;
+	struct sink_report sinks[SINKS_MOST];
 
 	recorder_totals(live->recorder, &totals);
 	session_totals(live->session, &kernel);
@@ -117,6 +118,8 @@ static void live_status(void *context, struct service_status *status)
 	status->told |= SERVICE_STATUS_COUNTS | SERVICE_STATUS_LAG;
 	store_status(live->store, &store);
 	service_status_store(status, &store, live->setup->options.store.path);
+	if (live->sinks)
+		service_status_sinks(status, sinks, sinks_report(live->sinks, sinks, SINKS_MOST));
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -241,6 +244,7 @@ static int live_start(struct live *live)
 							 .recorder = live->recorder,
 							 .session = live->session,
 							 .store = live->store,
+							 .sinks = live->sinks,
 							 .lag = &live->lag,
 						 },
 						 &live->endpoint, why, sizeof(why))) {

@@ -79,8 +79,13 @@ static void metrics_page(void *context, bool classic, struct buffer *out)
 		.started = metrics->started,
 		.cpu = (uint64_t)clock_ns(CLOCK_PROCESS_CPUTIME_ID),
 	};
+	struct sink_report sinks[SINKS_MOST];
 	struct service_status process = {0};
 
+	if (source->sinks) {
+		service.sinks = sinks;
+		service.sink_count = sinks_report(source->sinks, sinks, SINKS_MOST);
+	}
 	pool_refresh(source->metrics);
 	if (metrics_survey(source->metrics, ledger, (uint64_t)clock_ns(CLOCK_MONOTONIC))) {
 		out->failed = true;

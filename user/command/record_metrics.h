@@ -14,6 +14,7 @@ struct record_metrics_source {
 	struct recorder *recorder;
 	struct session *session;
 	struct store *store;
+	struct sinks *sinks; /* NULL: none */
 	const uint64_t *lag; /* ns */
 };
 

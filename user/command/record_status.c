@@ -40,6 +40,37 @@ static void error_put(struct buffer *out, const struct service_status *status)
 	escape_plain(out, why, strlen(why));
 }
 
+static void sink_put_loss(struct buffer *out, const char *before, uint64_t count, const char *what)
+{
+	if (count)
+		buffer_printf(out, "%s%" PRIu64 " %s", before, count, what);
+}
+
+/* "tcp:logs:5170 is away: no route to host; 12 events dropped" */
+static void sink_problem_put(struct buffer *out, const struct service_sink *sink)
+{
+	const size_t start = out->length;
+
+	escape_plain(out, sink->name, strlen(sink->name));
+	if (sink->ended)
+		buffer_text(out, " gets nothing any more: its process has ended");
+	else if (sink->since)
+		buffer_text(out, " is away");
+	else if (sink->dropped || sink->refused || sink->lost)
+		buffer_text(out, " missed events");
+	else
+		out->length = start;
+	if (out->length == start)
+		return;
+	if (*sink->why) {
+		buffer_text(out, ": ");
+		escape_plain(out, sink->why, strlen(sink->why));
+	}
+	sink_put_loss(out, ", ", sink->dropped, "dropped");
+	sink_put_loss(out, ", ", sink->refused, "refused");
+	sink_put_loss(out, ", ", sink->lost, "lost");
+}
+
 void record_status_problem(struct buffer *out, const struct service_status *status,
 			   unsigned int which)
 {
@@ -74,6 +105,10 @@ void record_status_problem(struct buffer *out, const struct service_status *stat
 	case 5:
 		if (status->told & SERVICE_STATUS_LAG && status->lag > BEHIND_NS)
 			buffer_printf(out, "%" PRIu64 " seconds behind", status->lag / NS);
+		break;
+	default:
+		if (which - 6 < status->sink_count)
+			sink_problem_put(out, &status->sinks[which - 6]);
 		break;
 	}
 }
@@ -215,6 +250,38 @@ static void database_put(struct json *json, const struct service_status *status)
 	json_close(json, '}');
 }
 
+/* null, if it was not told. */
+static void sinks_put(struct json *json, const struct service_status *status)
+{
+	json_key(json, "sinks");
+	if (!(status->told & SERVICE_STATUS_SINKS)) {
+		json_string(json, NULL);
+		return;
+	}
+	json_open(json, '[');
+	for (size_t i = 0; i < status->sink_count; i++) {
+		const struct service_sink *sink = &status->sinks[i];
+
+		json_open(json, '{');
+		json_key(json, "name");
+		json_string(json, sink->name);
+		member_number(json, "delivered", sink->delivered);
+		member_number(json, "waiting", sink->waiting);
+		member_number(json, "spooled", sink->spooled);
+		member_number(json, "spooled_bytes", sink->spooled_bytes);
+		member_number(json, "dropped", sink->dropped);
+		member_number(json, "refused", sink->refused);
+		member_number(json, "lost", sink->lost);
+		time_put(json, "away_since", sink->since);
+		json_key(json, "why");
+		json_string(json, *sink->why ? sink->why : NULL);
+		json_key(json, "ended");
+		json_bool(json, sink->ended);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
 void record_status_json(struct buffer *out, const struct service_report *report)
 {
 	const struct service_status *status = &report->status;
@@ -246,6 +313,7 @@ void record_status_json(struct buffer *out, const struct service_report *report)
 	}
 	process_put(&json, status);
 	database_put(&json, status);
+	sinks_put(&json, status);
 	json_close(&json, '}');
 	buffer_byte(out, '\n');
 }

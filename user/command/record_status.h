@@ -22,7 +22,7 @@ void record_status_json(struct buffer *out, const struct service_report *report)
  * What is wrong, one by one: 0 ... RECORD_STATUS_PROBLEMS - 1. Appends words for people,
  * hostile bytes escaped; nothing if this is all right.
  */
-#define RECORD_STATUS_PROBLEMS 6
+#define RECORD_STATUS_PROBLEMS (6 + SERVICE_SINKS)
 void record_status_problem(struct buffer *out, const struct service_status *status,
 			   unsigned int which);
 

@@ -305,6 +305,44 @@ static void leases_put(struct buffer *out, const struct service_status *status)
 	line_number(out, "unknown", status->unknown, " releases of sockets that were not known");
 }
 
+static void sink_put(struct buffer *out, const struct service_sink *sink)
+{
+	line_begin(out, "to");
+	escape_plain(out, sink->name, strlen(sink->name));
+	buffer_byte(out, '\n');
+	line_begin(out, "  events");
+	buffer_printf(out,
+		      "%" PRIu64 " delivered; %" PRIu64 " dropped, %" PRIu64 " refused, %" PRIu64
+		      " lost\n",
+		      sink->delivered, sink->dropped, sink->refused, sink->lost);
+	line_begin(out, "  waiting");
+	buffer_printf(out, "%" PRIu64, sink->waiting);
+	if (sink->spooled) {
+		buffer_printf(out, "; %" PRIu64 " on disk, ", sink->spooled);
+		size_put(out, sink->spooled_bytes);
+	}
+	buffer_byte(out, '\n');
+	if (!sink->since && !sink->ended)
+		return;
+	line_begin(out, sink->ended ? "  ended" : "  away");
+	if (sink->since) {
+		buffer_text(out, "since ");
+		moment_put(out, sink->since);
+		buffer_text(out, *sink->why ? ": " : "");
+	}
+	escape_plain(out, sink->why, strlen(sink->why));
+	buffer_byte(out, '\n');
+}
+
+static void sinks_put(struct buffer *out, const struct service_status *status)
+{
+	if (!status->sink_count)
+		return;
+	buffer_text(out, "\nsinks\n");
+	for (size_t i = 0; i < status->sink_count; i++)
+		sink_put(out, &status->sinks[i]);
+}
+
 void record_status_text(struct buffer *out, const struct service_report *report)
 {
 	verdict_put(out, &report->status);
@@ -314,4 +352,5 @@ void record_status_text(struct buffer *out, const struct service_report *report)
 	lag_put(out, &report->status);
 	database_put(out, &report->status);
 	leases_put(out, &report->status);
+	sinks_put(out, &report->status);
 }

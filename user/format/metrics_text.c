@@ -2,6 +2,7 @@
 #include "format/metrics_text.h"
 
 #include "model/text.h"
+#include "sink/sinks.h"
 
 #define NS UINT64_C(1000000000)
 
@@ -42,6 +43,14 @@ enum family {
 	STORE_LIMIT,
 	STORE_COMMIT,
 	STORE_FAILING,
+	SINK_DELIVERED,
+	SINK_DROPPED,
+	SINK_REFUSED,
+	SINK_LOST,
+	SINK_WAITING,
+	SINK_SPOOLED,
+	SINK_SPOOL,
+	SINK_UP,
 	PROCESS_START,
 	PROCESS_CPU,
 	PROCESS_MEMORY,
@@ -142,6 +151,22 @@ const struct openmetrics_family metrics_families[FAMILIES + 1] = {
 			       "When the database was last written."),
 	[STORE_FAILING] = GAUGE("portsnoop_store_failing", NULL, NULL,
 				"1 while the database cannot be written."),
+	[SINK_DELIVERED] = COUNTER("sink_delivered", "sink",
+				   "Events that have arrived at a sink for certain."),
+	[SINK_DROPPED] =
+		COUNTER("sink_dropped", "sink", "Events for which a sink's queue had no room."),
+	[SINK_REFUSED] = COUNTER("sink_refused", "sink",
+				 "Events that a sink's destination does not take, and never will."),
+	[SINK_LOST] = COUNTER("sink_lost", "sink",
+			      "Events that a sink took, and could neither deliver nor keep."),
+	[SINK_WAITING] = GAUGE("portsnoop_sink_waiting", NULL, "sink",
+			       "Events in a sink's queue in memory."),
+	[SINK_SPOOLED] = GAUGE("portsnoop_sink_spooled", NULL, "sink",
+			       "Events in a sink's spool on disk, to be delivered later."),
+	[SINK_SPOOL] = GAUGE("portsnoop_sink_spool_bytes", "bytes", "sink", "Size of that spool."),
+	[SINK_UP] = GAUGE("portsnoop_sink_up", NULL, "sink",
+			  "1 while a sink's destination is there; 0 while it is away, and when the "
+			  "process that talks to it has ended."),
 	[PROCESS_START] = GAUGE("process_start_time_seconds", "seconds", NULL,
 				"When the process started, since 1970."),
 	[PROCESS_CPU] = {"process_cpu_seconds", OPENMETRICS_COUNTER, "seconds", NULL,
@@ -498,6 +523,42 @@ static void store_put(struct page *page)
 	plain(page, STORE_FAILING, service->store_failing);
 }
 
+static uint64_t sink_number(const struct sink_report *sink, enum family which)
+{
+	switch (which) {
+	case SINK_DELIVERED:
+		return sink->state.delivered;
+	case SINK_DROPPED:
+		return sink->dropped;
+	case SINK_REFUSED:
+		return sink->state.refused;
+	case SINK_LOST:
+		return sink->state.lost;
+	case SINK_WAITING:
+		return sink->waiting;
+	case SINK_SPOOLED:
+		return sink->state.spooled;
+	case SINK_SPOOL:
+		return sink->state.spooled_bytes;
+	default:
+		return sink->alive && !sink->state.since;
+	}
+}
+
+static void sinks_put(struct page *page)
+{
+	const struct metrics_service *service = page->service;
+
+	for (enum family which = SINK_DELIVERED; which <= SINK_UP; which++) {
+		family(page, which);
+		for (size_t i = 0; i < service->sink_count; i++) {
+			openmetrics_sample(&page->writer, "");
+			label(page, "sink", service->sinks[i].name);
+			openmetrics_number(&page->writer, sink_number(&service->sinks[i], which));
+		}
+	}
+}
+
 void metrics_text(const struct metrics *metrics, const struct metrics_service *service,
 		  bool classic, struct buffer *out)
 {
@@ -516,6 +577,7 @@ void metrics_text(const struct metrics *metrics, const struct metrics_service *s
 	destinations_put(&page);
 	stream_put(&page);
 	store_put(&page);
+	sinks_put(&page);
 	plain_seconds(&page, PROCESS_START, service->started);
 	plain_seconds(&page, PROCESS_CPU, service->cpu);
 	if (service->memory)

@@ -9,6 +9,8 @@
 /* Families without samples have a place as well. Ended by one without a name. */
 extern const struct openmetrics_family metrics_families[];
 
+struct sink_report;
+
 /* What the numbers of the stream do not tell. */
 struct metrics_service {
 	const char *version;
@@ -28,6 +30,8 @@ struct metrics_service {
 	uint64_t store_written, store_dropped, store_trimmed;
 	uint64_t store_committed; /* CLOCK_REALTIME, ns; 0: never */
 	bool store_failing;
+	const struct sink_report *sinks; /* sink/sinks.h */
+	size_t sink_count;
 };
 
 /* As of the last survey. */

@@ -34,6 +34,9 @@ struct event_gap {
 	uint64_t count;
 	uint64_t after;	 /* CLOCK_MONOTONIC of the last record before, 0: none */
 	uint64_t before; /* of the first one behind it */
+	/* NULL: lost in the kernel. Else a sink's name (hostile bytes) that had no room for
+	 * events: `after` and `before` are the times of the first and of the last of them. */
+	const char *sink;
 };
 
 /* What holds for the whole stream. */

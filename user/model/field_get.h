@@ -47,6 +47,7 @@ GETTER(lost_count);
 GETTER(lost_cpu);
 GETTER(lost_from);
 GETTER(lost_to);
+GETTER(lost_sink);
 GETTER(own_range);
 GETTER(fastopen);
 GETTER(self_connect);

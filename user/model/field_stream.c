@@ -200,3 +200,10 @@ GET(lost_to)
 {
 	return time_of(event, event->gap->before);
 }
+
+GET(lost_sink)
+{
+	const char *sink = event->gap->sink;
+
+	return sink ? text(sink, strlen(sink)) : absent();
+}

@@ -7,6 +7,8 @@
 #include "model/classify.h"
 #include "model/text.h"
 
+#define GAP_SINK_MOST 200 /* of its name */
+
 enum {
 	PROTOCOL_ICMP = 1,
 	PROTOCOL_TCP = 6,
@@ -304,6 +306,12 @@ size_t message_sentence(const struct event *event, char *start)
 	switch (event->action) {
 	case EVENT_LOST:
 		out = text_unsigned(put(out, "lost "), event->gap->count);
+		if (event->gap->sink) {
+			out = put(out, event->gap->count == 1 ? " event" : " events");
+			out = put(out, ": no room for the sink ");
+			out = put_bounded(out, event->gap->sink, GAP_SINK_MOST);
+			break;
+		}
 		out = put(out, event->gap->count == 1 ? " record" : " records");
 		if (event->gap->cpu != EVENT_CPU_UNKNOWN)
 			out = text_unsigned(put(out, " on CPU "), event->gap->cpu);

@@ -369,6 +369,20 @@ void answer_ask_status(struct service_ask_status *ask)
 						      .size = sizeof(*ask)}};
 }
 
+static bool sinks_well_formed(const struct service_status *status)
+{
+	if (status->sink_count > SERVICE_SINKS)
+		return false;
+	for (size_t i = 0; i < status->sink_count; i++) {
+		const struct service_sink *sink = &status->sinks[i];
+
+		if (sink->since < 0 || sink->name[sizeof(sink->name) - 1] ||
+		    sink->why[sizeof(sink->why) - 1])
+			return false;
+	}
+	return true;
+}
+
 int answer_take_status(struct service_answer *answer, struct service_status *status,
 		       const void *message, size_t size)
 {
@@ -390,5 +404,7 @@ int answer_take_status(struct service_answer *answer, struct service_status *sta
 		return answer_fail(answer, -EBADMSG, "its status is malformed");
 	*status = (struct service_status){0};
 	memcpy(status, told, size < sizeof(*status) ? size : sizeof(*status));
+	if (!sinks_well_formed(status))
+		return answer_fail(answer, -EBADMSG, "its status is malformed");
 	return 1;
 }

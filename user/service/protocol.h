@@ -90,7 +90,9 @@ enum service_status_told {
 	SERVICE_STATUS_LEDGER = 1 << 2,	 /* leases ... unknown */
 	SERVICE_STATUS_PROCESS = 1 << 3, /* memory ... confined */
 	SERVICE_STATUS_STORE = 1 << 4,	 /* store_...: it records */
-	SERVICE_STATUS_PRIVATE = 1 << 5, /* store_path, store_why */
+	SERVICE_STATUS_PRIVATE = 1 << 5, /* store_path, store_why; of a sink all of its name,
+					  * and why */
+	SERVICE_STATUS_SINKS = 1 << 6,	 /* sink_count, sinks */
 };
 
 enum service_confined {
@@ -99,6 +101,26 @@ enum service_confined {
 };
 
 #define SERVICE_PATH_MOST 4096
+
+#define SERVICE_SINKS 16
+#define SERVICE_SINK_NAME 256
+#define SERVICE_SINK_WHY 160
+
+/* Where events go. */
+struct service_sink {
+	uint64_t delivered; /* events that have arrived for certain */
+	uint64_t waiting;   /* in its queue */
+	uint64_t spooled;   /* on disk */
+	uint64_t spooled_bytes;
+	uint64_t dropped; /* for which its queue had no room */
+	uint64_t refused; /* that the other end does not take */
+	uint64_t lost;	  /* taken from its queue, and neither delivered nor kept */
+	int64_t since;	  /* it is away since, CLOCK_REALTIME, ns; 0: it is there */
+	uint64_t ended;	  /* 1: nobody delivers to it any more */
+	/* NUL-terminated; hostile bytes. To who may not see everything, the name is its kind. */
+	char name[SERVICE_SINK_NAME]; /* what is too long is cut */
+	char why[SERVICE_SINK_WHY];
+};
 
 /*
  * How it is going; no time is negative. It grows at its end, within SERVICE_VERSION: who gets a longer one
@@ -155,6 +177,9 @@ struct service_status {
 	/* For those alone who may see everything. NUL-terminated; hostile bytes. */
 	char store_why[160];
 	char store_path[SERVICE_PATH_MOST];
+	/* Its sinks; the first ones are used. */
+	uint64_t sink_count;
+	struct service_sink sinks[SERVICE_SINKS];
 };
 
 #define SERVICE_STATUS_LEAST 4584
@@ -260,7 +285,10 @@ WIRE_ASSERT(sizeof(struct service_ask) == 8216, "service_ask");
 WIRE_ASSERT(sizeof(struct service_end) == 48, "service_end");
 WIRE_ASSERT(sizeof(struct service_refused) == 24, "service_refused");
 WIRE_ASSERT(sizeof(struct service_ask_status) == 16, "service_ask_status");
-WIRE_ASSERT(sizeof(struct service_status) == SERVICE_STATUS_LEAST, "service_status");
+WIRE_ASSERT(sizeof(struct service_sink) == 488, "service_sink");
+WIRE_ASSERT(sizeof(struct service_status) ==
+		    SERVICE_STATUS_LEAST + 8 + SERVICE_SINKS * sizeof(struct service_sink),
+	    "service_status");
 WIRE_ASSERT(sizeof(struct service_status) <= SERVICE_MESSAGE_MOST, "service_status");
 WIRE_ASSERT(sizeof(struct service_process_record) == 112, "service_process_record");
 WIRE_ASSERT(sizeof(struct service_lease_record) == 160, "service_lease_record");

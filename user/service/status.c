@@ -78,6 +78,32 @@ void service_status_store(struct service_status *status, const struct store_stat
 	status->told |= SERVICE_STATUS_STORE | SERVICE_STATUS_PRIVATE;
 }
 
+void service_status_sinks(struct service_status *status, const struct sink_report *reports,
+			  size_t count)
+{
+	_Static_assert(SERVICE_SINKS >= SINKS_MOST, "room for all of them");
+
+	for (size_t i = 0; i < count; i++) {
+		const struct channel_state *state = &reports[i].state;
+		struct service_sink *sink = &status->sinks[i];
+
+		sink->delivered = state->delivered;
+		sink->waiting = reports[i].waiting;
+		sink->spooled = state->spooled;
+		sink->spooled_bytes = state->spooled_bytes;
+		sink->dropped = reports[i].dropped;
+		sink->refused = state->refused;
+		sink->lost = state->lost;
+		sink->since = state->since;
+		sink->ended = !reports[i].alive;
+		snprintf(sink->name, sizeof(sink->name), "%s", reports[i].name);
+		if (sink->since || sink->ended)
+			snprintf(sink->why, sizeof(sink->why), "%s", state->why);
+	}
+	status->sink_count = count;
+	status->told |= SERVICE_STATUS_SINKS | SERVICE_STATUS_PRIVATE;
+}
+
 /* Zeros from its end on: nothing else of our memory goes out. */
 static void text_settle(char *text, size_t size)
 {
@@ -93,6 +119,30 @@ static void time_settle(int64_t *time)
 		*time = 0;
 }
 
+static void sink_settle(struct service_sink *sink, bool all)
+{
+	time_settle(&sink->since);
+	text_settle(sink->name, sizeof(sink->name));
+	if (!all) {
+		sink->name[strcspn(sink->name, ":")] = '\0';
+		sink->why[0] = '\0';
+	}
+	text_settle(sink->name, sizeof(sink->name));
+	text_settle(sink->why, sizeof(sink->why));
+}
+
+static void sinks_settle(struct service_status *status)
+{
+	if (!(status->told & SERVICE_STATUS_SINKS))
+		status->sink_count = 0;
+	if (status->sink_count > SERVICE_SINKS)
+		status->sink_count = SERVICE_SINKS;
+	for (size_t i = 0; i < status->sink_count; i++)
+		sink_settle(&status->sinks[i], status->told & SERVICE_STATUS_PRIVATE);
+	memset(&status->sinks[status->sink_count], 0,
+	       (SERVICE_SINKS - status->sink_count) * sizeof(*status->sinks));
+}
+
 void service_status_settle(struct service_status *status, bool all)
 {
 	time_settle(&status->started_wall);
@@ -105,4 +155,5 @@ void service_status_settle(struct service_status *status, bool all)
 		status->store_why[0] = status->store_path[0] = '\0';
 	text_settle(status->store_why, sizeof(status->store_why));
 	text_settle(status->store_path, sizeof(status->store_path));
+	sinks_settle(status);
 }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "service/protocol.h"
+#include "sink/sinks.h"
 #include "store/store.h"
 
 /* What /proc says of the calling process; not told if it cannot be read. */
@@ -14,6 +15,10 @@ void service_status_process(struct service_status *status);
 /* What a store tells. `path`: of its database. */
 void service_status_store(struct service_status *status, const struct store_status *store,
 			  const char *path);
+
+/* What the sinks tell. */
+void service_status_sinks(struct service_status *status, const struct sink_report *reports,
+			  size_t count);
 
 /* To be called last. Makes of the texts what the protocol wants; `all` false: takes out
  * what is not for everybody. */

@@ -5,7 +5,11 @@
  * is forked. What is in it outlives the program: the courier delivers it even when the
  * program was killed.
  *
- * A frame is one rendered event. Neither side trusts the other's numbers: who talks to a
+ * A frame is one rendered event. Whatever the moment, of all frames that were put
+ *
+ *	put + found = delivered + refused + lost + spooled + waiting
+ *
+ * Neither side trusts the other's numbers: who talks to a
  * network must not be able to break who watches the kernel.
  */
 #ifndef PORTSNOOP_SINK_CHANNEL_H
@@ -36,6 +40,7 @@ struct channel_state {
 	uint64_t repeated;  /* of these, sent once more after a connection broke */
 	uint64_t refused;   /* events that the other end does not take: counted, not sent again */
 	uint64_t lost;	    /* taken out of the channel, and neither delivered nor kept */
+	uint64_t found;	    /* events that were on disk already when it began */
 	uint64_t spooled;   /* events on disk now */
 	uint64_t spooled_bytes;
 	uint64_t failures;     /* times that the destination was found away */
@@ -52,41 +57,53 @@ void channel_free(struct channel *channel); /* each process its own; NULL does n
 
 /* ---- the program's side ---- */
 
-void channel_keep_writer(struct channel *channel); /* after fork(): lets go of the other side */
+/* After fork(): lets go of the other side. Children that are forked later do not get it. */
+void channel_keep_writer(struct channel *channel);
 
 /* False: there is no room, and nothing has happened. Seen by the courier at the next
  * channel_wake() at the latest. */
 bool channel_put(struct channel *channel, const struct frame *frame);
+bool channel_has_room(const struct channel *channel, size_t size); /* for a frame */
 void channel_wake(struct channel *channel); /* once a batch; cheap when nothing was put */
 
-/* Waits until there is room for `size` bytes. False: the courier has ended. */
-bool channel_wait_room(struct channel *channel, size_t size);
+/* Waits until there is room for a frame of `size` bytes: 0. -ETIMEDOUT, -EINTR (a signal came),
+ * -EPIPE (the courier has ended), -EMSGSIZE (there never will be). */
+int channel_wait_room(struct channel *channel, size_t size, int timeout_ms);
 
 /* To be seen at the courier's next wake-up, which it brings about. */
 void channel_reopen(struct channel *channel); /* SIGHUP */
 void channel_close(struct channel *channel,
 		   uint64_t deadline); /* no more frames; CLOCK_MONOTONIC */
 
-/* Becomes readable (end of file) when the courier is gone. */
-int channel_end_fd(const struct channel *channel);
 /* A copy: of what a courier writes nothing is believed but that these are numbers and a text. */
 void channel_state_read(const struct channel *channel, struct channel_state *state);
-/* Frames and bytes that wait in the channel. */
-void channel_waiting(const struct channel *channel, uint64_t *frames, uint64_t *bytes);
+/* Frames that wait in the channel. */
+uint64_t channel_waiting(const struct channel *channel);
 
 /* ---- the courier's side ---- */
 
-void channel_keep_reader(struct channel *channel);
+int channel_keep_reader(struct channel *channel); /* 0 or negative errno */
+/* The descriptors that this side has: all others may be closed. */
+#define CHANNEL_FDS 4
+void channel_fds(const struct channel *channel, int fds[CHANNEL_FDS]);
 
+uint64_t channel_frames(struct channel *channel); /* that wait */
 /* Looks at the frame behind the first `skip` ones. False: there is none. The bytes are valid
  * until channel_release(). */
 bool channel_peek(struct channel *channel, uint64_t skip, struct frame *frame);
 void channel_release(struct channel *channel, uint64_t frames); /* the oldest ones */
 
-bool channel_half_full(const struct channel *channel);
+/* Bytes that the frames take which channel_frames() counted last. */
+uint64_t channel_filled(const struct channel *channel);
+uint64_t channel_room(const struct channel *channel); /* of all frames */
 
-/* Readable when there is something new: frames, channel_reopen(), channel_close(), or when
- * the program has ended without a word. channel_news() makes it quiet again. */
+/* Before poll(): the program is to wake it up as soon as more than `bytes` wait and there
+ * are frames that channel_frames() has not counted. UINT64_MAX: never for frames. False: it
+ * is so already. */
+bool channel_sleep(struct channel *channel, uint64_t bytes);
+/* Readable when there is something new: frames as channel_sleep() asked for,
+ * channel_reopen(), channel_close(), or when the program has ended without a word.
+ * channel_news() makes it quiet again. */
 int channel_fd(const struct channel *channel);
 struct channel_news {
 	bool reopen;

@@ -14,6 +14,7 @@
 #define PORTSNOOP_SINK_CONNECTION_H
 
 #include <sys/uio.h>
+#include <time.h>
 
 #include "lib/buffer.h"
 #include "sink/sink.h"
@@ -29,6 +30,10 @@ struct connection {
 	bool broken;	  /* its end was seen: no more is known to have arrived */
 	const char *path; /* unix datagrams: where the receiver is, and which one it was */
 	uint64_t device, inode;
+	struct timespec changed; /* inodes are used again */
+	/* Datagrams: what to do with one that is too long: 0, or negative errno. NULL: it is
+	 * refused. */
+	int (*too_long)(int fd, const struct iovec *message);
 	uint64_t sent;	    /* bytes that the kernel has taken */
 	struct buffer rest; /* of the last message, from `done` on, which it took in part */
 	size_t done;

@@ -16,10 +16,16 @@
 
 #define COURIER_RETRY_LEAST_MS 250 /* doubles at each failure, with some chance in it */
 #define COURIER_RETRY_MOST_MS 30000
+/* When the program was killed: what is left is delivered, for so long at most; with a spool it
+ * is put there first, and the next one, who waits for the spool, is not kept waiting. */
+#define COURIER_ORPHAN_MS 10000
+#define COURIER_ORPHAN_SPOOL_MS 1000
+#define COURIER_SPOOL_WAIT_MS 3000
 
 struct courier_options {
 	const struct sink_spec *spec;
-	const char *spool; /* folder; NULL: no spool */
+	const struct sink_ops *ops; /* NULL: those of the kind */
+	const char *spool;	    /* folder; NULL: no spool */
 	struct channel *channel;
 	bool guarded; /* gives up its privileges: guard/guard.h */
 };

@@ -231,6 +231,7 @@ int dial_path(struct sink *sink, struct connection *connection, const char *path
 		connection->path = path;
 		connection->device = status.st_dev;
 		connection->inode = status.st_ino;
+		connection->changed = status.st_ctim;
 	}
 	return 0;
 }

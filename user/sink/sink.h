@@ -40,12 +40,14 @@ struct sink_ops {
 	 * other end takes this batch never, it is counted as refused; *count is how many frames
 	 * that concerns; -ESHUTDOWN, as of open(): it is gone for good, and the courier ends.
 	 * Anything else: settled() is asked once more, close() follows, and all that is not
-	 * settled is sent again. */
+	 * settled is sent again. What the other end takes never is looked for by halves, until
+	 * it is one frame alone. `*count`: how many there are. */
 	ssize_t (*send)(struct sink *sink, const struct frame *frames, size_t *count);
 	/* Of the frames taken since open(), how many have arrived for certain, oldest
 	 * first; never less than before. NULL: all that were taken. */
 	uint64_t (*settled)(struct sink *sink);
-	/* While settled() lags behind: when to ask again, ms; NULL: 100. */
+	/* While settled() lags behind: when to ask again, ms; NULL: 100. Later and later as
+	 * long as nothing comes of it. */
 	unsigned int (*settles_in_ms)(struct sink *sink);
 	/* The connection, to learn that the other end hung up when there is nothing to send; -1
 	 * or NULL: there is none. lost(): what poll() told of it; 0, or negative errno with
@@ -58,8 +60,9 @@ struct sink_ops {
 	unsigned int linger_ms;		   /* waits so long for a batch to grow; 0: not at all */
 };
 
-/* poll() on `fd` (-1: none) for at most `timeout_ms`; meanwhile what comes is taken care of.
- * Returns revents, 0 at the timeout, -EINTR when the program ends and its time is up. */
+/* poll() on `fd` (-1: none) for at most `timeout_ms` (-1: for ever); meanwhile what comes is
+ * taken care of. Returns revents, 0 at the timeout, -EINTR when the program ends and its time
+ * is up: to be returned at once then. */
 int sink_wait(struct sink *sink, int fd, short events, int timeout_ms);
 
 /* Sets sink->why, and returns `error`. */

@@ -14,12 +14,17 @@
 
 struct sinks;
 
+struct sink_ops;
+
 struct sinks_options {
 	const struct sink_list *list;
-	const char *spool; /* folder for all of them; NULL: no spool */
-	bool guarded;	   /* the couriers give up their privileges */
-	bool wait;	   /* for a replay: waits for room instead of dropping */
+	const char *spool;	    /* folder for all of them; NULL: no spool */
+	bool guarded;		    /* the couriers give up their privileges */
+	bool wait;		    /* for a replay: waits for room instead of dropping */
+	const struct sink_ops *ops; /* for tests, of all sinks; NULL: those of each kind */
 };
+
+#define SINKS_LINE_MOST (16u << 10) /* of a line in any format that makes lines */
 
 /* Starts a courier for each: before anything is watched, and before privileges are given up.
  * 0, or negative errno with `why`, and nothing runs. */
@@ -30,19 +35,22 @@ void sinks_flush(struct sinks *sinks); /* once a batch: wakes the couriers */
 void sinks_reopen(struct sinks *sinks);
 
 /* To be polled for input; then sinks_check(): says of a courier that has died what it left
- * undone. The others go on. sinks_alive(): how many there are. */
+ * undone; what comes for it from then on is dropped. The others go on. sinks_alive(): how
+ * many there are. */
 int sinks_fd(const struct sinks *sinks);
 void sinks_check(struct sinks *sinks);
 unsigned int sinks_alive(const struct sinks *sinks);
 
 struct sink_report {
 	const char *name;
-	uint64_t put;	  /* events that were put into its channel */
+	uint64_t put;	  /* events that were put into its channel, lost-events among them */
 	uint64_t dropped; /* events for which it had no room */
 	uint64_t waiting; /* in its channel now */
 	struct channel_state state;
 	bool alive;
 };
+/* Whatever the moment: put + found = delivered + refused + lost + spooled + waiting. Of a
+ * courier that has died, what it can no longer account for is lost. */
 size_t sinks_report(const struct sinks *sinks, struct sink_report *reports, size_t most);
 
 /* No more events: waits for the couriers, `timeout_ms` at most, and says a line for each sink.
