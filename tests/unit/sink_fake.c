@@ -23,7 +23,7 @@ static bool connected;
 int fake_make(void **state)
 {
 	(void)state;
-	fake = mmap(NULL, sizeof(*fake), PROT_READ | PROT_WRITE,
+	fake = mmap(NULL, FAKES * sizeof(*fake), PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	return fake == MAP_FAILED ? -1 : 0;
 }
@@ -31,7 +31,7 @@ int fake_make(void **state)
 int fake_remove(void **state)
 {
 	(void)state;
-	return munmap(fake, sizeof(*fake));
+	return munmap(fake, FAKES * sizeof(*fake));
 }
 
 struct frame fake_frame(uint64_t sequence)
@@ -58,6 +58,8 @@ static bool unlucky(void)
 static int fake_prepare(struct sink *sink)
 {
 	srandom((unsigned int)getpid());
+	fake += sink->spec->keep;
+	fake->pid = getpid();
 	fake->prepared++;
 	if (fake->prepare == 1)
 		_exit(3);
@@ -98,6 +100,8 @@ static void arrive(const struct frame *frame)
 	    (frame->size != wanted.size || memcmp(frame->bytes, wanted.bytes, wanted.size) != 0 ||
 	     frame->time != wanted.time))
 		abort();
+	if (frame->dropped)
+		snprintf(fake->gap, sizeof(fake->gap), "%.*s", (int)frame->size, frame->bytes);
 	fake->arrived[fake->count] = *frame;
 	fake->arrived[fake->count].bytes = NULL;
 	__atomic_store_n(&fake->count, fake->count + 1, __ATOMIC_RELEASE);
@@ -146,10 +150,9 @@ static ssize_t fake_send(struct sink *sink, const struct frame *frames, size_t *
 	taken += most;
 	if (!fake->lags && !fake->slow && !unlucky())
 		settled = taken;
-	if (fake->rejects) {
-		sink->rejected += fake->rejects;
+	for (size_t i = 0; i < most && fake->rejects; i++, fake->rejects--) {
+		sink->rejected++;
 		sink_fail(sink, 0, "it does not like some");
-		fake->rejects = 0;
 	}
 	return (ssize_t)most;
 }

@@ -27,12 +27,15 @@ struct fake {
 	uint64_t rejects;    /* throws so many away after it took them */
 	unsigned int chance; /* of a thousand calls, so many go wrong somehow */
 	/* What happened. */
+	int pid; /* of the courier */
 	unsigned int prepared, opened, closed, reopened, freed, sent;
+	char gap[8192]; /* the text of the last record of a gap */
 	uint64_t count;
 	struct frame arrived[FAKE_ARRIVALS]; /* bytes: NULL */
 };
 
-extern struct fake *fake;
+#define FAKES 3
+extern struct fake *fake; /* an array; a courier uses the one that its spec's `keep` says */
 extern struct sink_ops fake_ops;
 extern const struct sink_ops fake_polled; /* has a settled() */
 

@@ -5,7 +5,7 @@
  * is forked. What is in it outlives the program: the courier delivers it even when the
  * program was killed.
  *
- * A frame is one rendered event. Whatever the moment, of all frames that were put
+ * A frame is one rendered event. Whenever nothing moves, of all frames that were put
  *
  *	put + found = delivered + refused + lost + spooled + waiting
  *
