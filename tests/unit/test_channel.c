@@ -459,8 +459,12 @@ static void test_hostile_courier(void **state)
 	uint64_t head = 0;
 
 	(void)state;
+	assert_true(put(0, 100));
+	reader_page()[0] = writer_page()[0] + 8;
+	assert_false(put(1, 100));
+	assert_false(channel_has_room(channel, 0));
 	srandom(1);
-	for (unsigned int i = 0; i < 200000; i++) {
+	for (unsigned int i = 1; i < 200000; i++) {
 		uint64_t *page = reader_page();
 
 		page[0] = nonsense(head);

@@ -420,8 +420,9 @@ static void test_rejects(void **state)
 	fake->rejects = 3;
 	start(&fake_ops, false);
 	put(10);
-	AWAIT(now().delivered == 7);
-	assert_int_equal(now().refused, 3);
+	AWAIT(now().delivered == 7 && now().refused == 3);
+	assert_int_equal(now().stream, 7);
+	AWAIT(now().sequence == 10);
 	assert_string_equal(now().why, "it does not like some");
 	balanced(10);
 }
@@ -566,6 +567,7 @@ static void test_spool(void **state)
 	stop(20000);
 
 	start(&fake_ops, true);
+	assert_int_equal(now().sequence, 4500); /* of the run before */
 	assert_int_equal(now().found, 0);
 	assert_int_equal(fake->count, 4500);
 }
