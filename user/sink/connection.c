@@ -89,6 +89,7 @@ void connection_begin(struct connection *connection, int fd, enum connection_kin
 	connection->datagrams = datagrams;
 	connection->broken = false;
 	connection->path = NULL;
+	connection->too_long = NULL;
 	connection->sent = connection->settled = 0;
 	connection->done = connection->first = connection->count = 0;
 	connection->window_most = 0;
@@ -169,17 +170,26 @@ static ssize_t stream_send(struct connection *connection, struct iovec *messages
 	return (ssize_t)taken + 1;
 }
 
+static int datagram_send(const struct connection *connection, const struct iovec *message)
+{
+	if (send(connection->fd, message->iov_base, message->iov_len,
+		 MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+		return 0;
+	if (errno == EMSGSIZE && connection->too_long)
+		return connection->too_long(connection->fd, message);
+	return -errno;
+}
+
 static ssize_t datagrams_send(struct connection *connection, const struct iovec *messages,
 			      size_t count)
 {
 	int64_t now = clock_ns(CLOCK_MONOTONIC);
 
 	for (size_t i = 0; i < count; i++) {
-		ssize_t sent = send(connection->fd, messages[i].iov_base, messages[i].iov_len,
-				    MSG_NOSIGNAL | MSG_DONTWAIT);
+		int error = datagram_send(connection, &messages[i]);
 
-		if (sent < 0)
-			return i ? (ssize_t)i : -errno;
+		if (error)
+			return i ? (ssize_t)i : error;
 		connection->sent += messages[i].iov_len;
 		mark_add(connection, connection->sent, now);
 	}

@@ -15,6 +15,7 @@
 
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #include "lib/buffer.h"
 #include "sink/sink.h"
@@ -30,8 +31,11 @@ struct connection {
 	bool broken;	      /* its end was seen: no more is known to have arrived */
 	const char *path;     /* unix datagrams: where the receiver is */
 	struct stat receiver; /* and which one it was */
-	uint64_t sent;	      /* bytes that the kernel has taken */
-	struct buffer rest;   /* of the last message, from `done` on, which it took in part */
+	/* Datagrams: what to do with one that is too long: 0, or negative errno. NULL: it is
+	 * refused. */
+	int (*too_long)(int fd, const struct iovec *message);
+	uint64_t sent;	    /* bytes that the kernel has taken */
+	struct buffer rest; /* of the last message, from `done` on, which it took in part */
 	size_t done;
 	struct connection_mark *marks; /* a ring: of each frame that is not settled, the oldest
 					* at `first` */
