@@ -16,7 +16,7 @@ TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z"
 STATES = {"bound", "listening", "pending", "established", "failed"}
 ENDINGS = {"open", "released", "estimated", "unseen", "evicted"}
 GAPS = {"stopped", "killed", "lost", "dropped", "evicted", "clock", "not_recording",
-        "not_recorded_before"}
+        "not_recorded_before", "silent"}
 
 
 def unique(pairs):

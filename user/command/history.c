@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fleet/fleet.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -57,11 +58,11 @@ int history_failed(struct history_run *run, int error)
 
 	if (run->output_error)
 		return history_flush(run, run->found ? HISTORY_FOUND : HISTORY_NOTHING);
-	why = history_why(run->history);
+	why = run->source.ops->why(run->source.state);
 	if (why && *why)
 		log_message("%s", why);
 	else
-		log_error(error, "%s", run->db);
+		log_error(error, "%s", run->name);
 	return HISTORY_ERROR;
 }
 
@@ -75,6 +76,11 @@ static int row_count(void *context, const struct history_row *row)
 	return 0;
 }
 
+static int rows_ask(struct history_run *run, history_visitor visitor)
+{
+	return run->source.ops->ask(run->source.state, &run->query, run->view.now, visitor, run);
+}
+
 /* The reader counts gaps as well, and what it cannot leave out. */
 static int newest_find(struct history_run *run, uint64_t newest)
 {
@@ -84,7 +90,7 @@ static int newest_find(struct history_run *run, uint64_t newest)
 		if (__builtin_add_overflow(run->query.newest, NEWEST_MORE, &run->query.newest))
 			run->query.newest = 0; /* all */
 		run->rows = run->total = 0;
-		error = history_ask(run->history, &run->query, run->view.now, row_count, run);
+		error = rows_ask(run, row_count);
 		if (error || run->rows >= newest || !run->query.newest ||
 		    run->total < run->query.newest)
 			break;
@@ -106,7 +112,7 @@ int history_ask_all(struct history_run *run)
 		error = newest_find(run, newest);
 	run->rows = 0;
 	if (!error)
-		error = history_ask(run->history, &run->query, run->view.now, history_show, run);
+		error = rows_ask(run, history_show);
 	run->query.newest = newest;
 	run->skip = 0;
 	if (error) {
@@ -120,13 +126,39 @@ int history_ask_all(struct history_run *run)
 int history_begin(struct history_run *run)
 {
 	char why[512] = "";
-	int error = history_open(run->db, &run->history, why, sizeof(why));
+	int error = history_open(run->name, &run->history, why, sizeof(why));
 
 	if (error && *why)
 		log_message("%s", why);
 	else if (error)
-		log_error(error, "%s", run->db);
+		log_error(error, "%s", run->name);
+	run->source = (struct source){&source_database, run->history};
 	return error;
+}
+
+static int fleet_begin(struct history_run *run, const struct history_options *options)
+{
+	const struct fleet_options from = {
+		.spec = options->from.specs,
+		.hosts = options->hosts,
+	};
+	char why[512] = "";
+	void *fleet = NULL;
+	int error = fleet_open(&from, &fleet, why, sizeof(why));
+
+	if (error)
+		log_message("%s", why);
+	run->source = (struct source){&source_fleet, fleet};
+	return error;
+}
+
+/* A name that is nowhere is more likely a slip than a host that was quiet. */
+static void hosts_missing_tell(const struct history_run *run)
+{
+	const char *host;
+
+	for (size_t next = 0; (host = fleet_host_missing(run->source.state, &next));)
+		log_message("%s has no host '%s'", run->name, host);
 }
 
 static void operands_take(struct history_run *run, const struct command *command, int argc,
@@ -152,7 +184,7 @@ static void operands_take(struct history_run *run, const struct command *command
 
 static void run_free(struct history_run *run)
 {
-	history_close(run->history);
+	source_close(&run->source);
 	subjects_free(&run->subjects);
 	history_view_free(&run->view);
 	output_free(&run->output);
@@ -161,7 +193,7 @@ static void run_free(struct history_run *run)
 static int history_command(const struct command *command, int argc, char **argv)
 {
 	CLEANUP(run_free) struct history_run run = {.output = OUTPUT_TO(STDOUT_FILENO)};
-	struct history_options options = {.db = STORE_PATH};
+	CLEANUP(history_options_free) struct history_options options = {0};
 	struct view_options terminal = {0};
 	int status;
 
@@ -172,15 +204,21 @@ static int history_command(const struct command *command, int argc, char **argv)
 	run.view.width = terminal.width;
 	run.view.color = terminal.color;
 	run.format = options.format ? options.format : &history_table;
-	run.db = options.db;
+	run.name = options.db ? options.db : STORE_PATH;
+	if (options.from.count) {
+		run.name = options.from.specs->name;
+		run.view.hosts = true;
+	}
 	if (options.follow) {
 		if (!options.lines.given && !options.since.text)
 			run.query.newest = FOLLOW_LINES;
 		return history_follow_run(&run, options.lines.given && !options.lines.count);
 	}
-	if (history_begin(&run))
+	if (options.from.count ? fleet_begin(&run, &options) : history_begin(&run))
 		return HISTORY_ERROR;
 	status = history_ask_all(&run);
+	if (options.from.count && status != HISTORY_ERROR)
+		hosts_missing_tell(&run);
 	if (status == HISTORY_NOTHING && !run.output_error && run.format == &history_table)
 		log_message("nothing that was recorded is like this");
 	return status;
@@ -207,6 +245,9 @@ const struct command command_history = {
 		"claim that was made before the recording has no process: who had the socket open "
 		"is told apart. Lines between '--' tell when nothing was recorded, and why, and "
 		"what was lost.\n"
+		"\n"
+		"--from asks the table that a fleet's 'record --sink clickhouse:URL' fills instead "
+		"of this machine's database, and tells of each row which host it is of.\n"
 		"\n"
 		"The exit status is 0 if there was something, 1 if there was not, and 2 for an "
 		"error.",

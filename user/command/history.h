@@ -5,6 +5,7 @@
 
 #include "command/history_option.h"
 #include "sink/output.h"
+#include "store/source.h"
 
 /* As grep: 1 is an answer. */
 #define HISTORY_FOUND 0
@@ -19,8 +20,9 @@ struct history_seen {
 
 struct history_run {
 	const struct history_format *format;
-	const char *db;
-	struct history *history;
+	const char *name; /* of where it is read, for messages */
+	struct source source;
+	struct history *history; /* of a database: what the source reads; for --follow */
 	struct history_query query;
 	struct subjects subjects;
 	struct port_set ports;
@@ -35,7 +37,7 @@ struct history_run {
 	struct history_seen seen;
 };
 
-/* Opens the database. 0, or negative errno, and that was said. */
+/* Opens the database `name`. 0, or negative errno, and that was said. */
 int history_begin(struct history_run *run);
 
 /* Shows a row; a history_visitor. Not 0: the output failed. */

@@ -39,6 +39,7 @@ enum {
 	BLOCKED_BY,
 	GAP_REASON,
 	GAP_COUNT,
+	HOST, /* the rows of a fleet alone have it */
 	COLUMNS
 };
 
@@ -72,6 +73,7 @@ static const char *const headings[COLUMNS] = {
 	[BLOCKED_BY] = "portsnoop.blocked_by",
 	[GAP_REASON] = "portsnoop.gap.reason",
 	[GAP_COUNT] = "portsnoop.gap.count",
+	[HOST] = "host",
 };
 
 static void time_put(struct buffer *out, int64_t ns)
@@ -220,6 +222,9 @@ static void column_put(struct buffer *out, int column, const struct history_row 
 	case GAP_COUNT:
 		number_if(out, gap && row->count, row->count);
 		break;
+	case HOST:
+		history_text_put(out, &row->host);
+		break;
 	default:
 		if (!gap)
 			socket_put(out, column, row);
@@ -227,10 +232,14 @@ static void column_put(struct buffer *out, int column, const struct history_row 
 	}
 }
 
+static int columns_count(const struct history_view *view)
+{
+	return view->hosts ? COLUMNS : HOST;
+}
+
 static void csv_begin(struct history_view *view, struct buffer *out)
 {
-	(void)view;
-	for (int i = 0; i < COLUMNS; i++) {
+	for (int i = 0; i < columns_count(view); i++) {
 		if (i)
 			buffer_byte(out, ',');
 		buffer_text(out, headings[i]);
@@ -240,7 +249,7 @@ static void csv_begin(struct history_view *view, struct buffer *out)
 
 static void csv_row(struct history_view *view, const struct history_row *row, struct buffer *out)
 {
-	for (int i = 0; i < COLUMNS; i++) {
+	for (int i = 0; i < columns_count(view); i++) {
 		if (i)
 			buffer_byte(out, ',');
 		buffer_reset(&view->raw);

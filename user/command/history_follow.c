@@ -205,8 +205,9 @@ static int database_renew(struct history_run *run, struct follower *follower)
 	log_message("%s is another database now", follower->path);
 	follower->replaced = false;
 	follower->refused = 0;
-	history_close(run->history);
+	source_close(&run->source);
 	run->history = opened;
+	run->source = (struct source){&source_database, opened};
 	run->query.since = follower->asked;
 	run->query.newest = 0;
 	status = rows_begin(run, follower, false);
@@ -268,7 +269,7 @@ static void follower_free(struct follower *follower)
 int history_follow_run(struct history_run *run, bool only_new)
 {
 	CLEANUP(follower_free) struct follower follower = {.notify = -1};
-	int error = path_find(&follower, run->db), status;
+	int error = path_find(&follower, run->name), status;
 
 	if (!error)
 		error = watch_open(&follower);
@@ -277,7 +278,7 @@ int history_follow_run(struct history_run *run, bool only_new)
 	if (history_begin(run)) /* says more than the error */
 		return HISTORY_ERROR;
 	if (error)
-		return log_error(error, "cannot watch %s", run->db), HISTORY_ERROR;
+		return log_error(error, "cannot watch %s", run->name), HISTORY_ERROR;
 	follower.signals = signals_open(SIGNALS_PLAIN);
 	if (follower.signals < 0)
 		return log_error(follower.signals, "cannot wait"), HISTORY_ERROR;

@@ -326,13 +326,15 @@ static void class_put(struct json *json, const struct history_row *row)
 	member_object(json, "class");
 	member_string(json, "iana", iana_range_name(iana_range_of(row->port)));
 	member_string(json, "service", service);
+	if (row->brief)
+		member_bool(json, "in_pool", row->in_pool);
 	if (row->pool_high) {
-		json_key(json, "in_pool");
-		json_bool(json, row->port >= row->pool_low && row->port <= row->pool_high &&
-					!(row->flags & WIRE_RESERVED));
+		member_bool(json, "in_pool",
+			    row->port >= row->pool_low && row->port <= row->pool_high &&
+				    !(row->flags & WIRE_RESERVED));
 	}
-	json_key(json, "reserved");
-	json_bool(json, row->flags & WIRE_RESERVED);
+	if (!row->brief)
+		member_bool(json, "reserved", row->flags & WIRE_RESERVED);
 	if (row->pool_high) {
 		member_array(json, "pool");
 		json_unsigned(json, row->pool_low);

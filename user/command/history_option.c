@@ -173,6 +173,42 @@ static int set_remote(const char *argument, void *target, const char **expected)
 	return error;
 }
 
+/* It may be given twice: the last one counts. */
+static int set_from(const char *argument, void *target, const char **expected)
+{
+	static const char right[] =
+		"clickhouse:URL, as in clickhouse:http://user:password@db.example.org:8123/"
+		"?table=portsnoop.events, and behind it ,ca=FILE or ,header-file=FILE";
+	struct sink_list *from = target;
+	int error;
+
+	sink_list_free(from);
+	if (strncmp(argument, "clickhouse:", strlen("clickhouse:")) != 0) {
+		*expected = right;
+		return -EINVAL;
+	}
+	error = sink_list_set(argument, from, expected);
+	return error;
+}
+
+static int host_add(const char *part, void *context)
+{
+	return *part ? text_list_add(context, part, strlen(part)) : -EINVAL;
+}
+
+static int set_host(const char *argument, void *target, const char **expected)
+{
+	*expected = "names of hosts, with commas between; * stands for anything in one, ? for a "
+		    "character";
+	return list_split(argument, host_add, target);
+}
+
+void history_options_free(struct history_options *options)
+{
+	sink_list_free(&options->from);
+	text_list_free(options->hosts);
+}
+
 #define ENTRY(name, letter, argument, help, set, member, ...)                                      \
 	OPTION(name, letter, argument, help, set, struct history_options, member, ##__VA_ARGS__)
 
@@ -207,6 +243,12 @@ const struct option_entry history_option_table[] = {
 	      "table (the default), json: one object a line, by the Elastic Common Schema, or csv",
 	      set_format, format, .values = "table json csv"),
 	ENTRY("db", 0, "FILE", "the database; the default is " STORE_PATH, option_string, db),
+	ENTRY("from", 0, "SPEC",
+	      "ask a fleet's table in ClickHouse, not a database: clickhouse:URL, as --sink of "
+	      "record has it",
+	      set_from, from),
+	ENTRY("host", 0, "NAME[,NAME]...", "with --from: only these hosts; web* and web? are many",
+	      set_host, hosts),
 	{0},
 };
 
@@ -239,6 +281,13 @@ static void options_judge(const struct command *command, const struct history_op
 	    options->until.moment.last < options->since.moment.ns)
 		usage_error(command, "--until '%s' is before --since '%s'", options->until.text,
 			    options->since.text);
+	if (options->from.count && options->db)
+		usage_error(command, "--from excludes --db: one asks a fleet, the other a machine");
+	if (options->from.count && options->follow)
+		usage_error(command, "--from excludes --follow: what a fleet sends arrives when it "
+				     "can; `portsnoop history -f` on the host shows it at once");
+	if (options->hosts && !options->from.count)
+		usage_error(command, "--host goes with --from only: a database is of one host");
 	if (options->lines.given && !options->lines.count && !options->follow)
 		usage_error(command,
 			    "--lines: '0' goes with --follow only; expected a number from 1");

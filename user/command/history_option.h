@@ -5,7 +5,9 @@
 
 #include "command/history_view.h"
 #include "command/subject.h"
+#include "lib/list.h"
 #include "lib/moment.h"
+#include "sink/spec.h"
 
 struct history_moment {
 	const char *text; /* NULL: not given */
@@ -14,7 +16,9 @@ struct history_moment {
 
 struct history_options {
 	const struct history_format *format; /* NULL: the table */
-	const char *db;
+	const char *db;			     /* NULL: the usual one */
+	struct sink_list from;		     /* one at most: instead of the database */
+	struct text_list *hosts;
 	struct history_moment at, since, until;
 	uint64_t pid; /* 0: any */
 	const char *comm, *exe, *unit, *container;
@@ -30,6 +34,7 @@ struct history_options {
 };
 
 extern const struct option_entry history_option_table[];
+void history_options_free(struct history_options *options);
 
 option_setter history_set_moment; /* struct history_moment */
 /* Exits with a message when that is yet to come. */

@@ -25,7 +25,7 @@
 #define TIME_ROOM 32
 #define CONTAINER_SHORT 12
 
-enum { CLAIMED, HELD, PID, COMM, PROTO, LOCAL, REMOTE, RESULT, TIME_WAIT, OWNER, UNIT };
+enum { CLAIMED, HOST, HELD, PID, COMM, PROTO, LOCAL, REMOTE, RESULT, TIME_WAIT, OWNER, UNIT };
 
 static const struct column {
 	const char *heading;
@@ -34,6 +34,7 @@ static const struct column {
 	bool right, tail;
 } columns[HISTORY_COLUMNS] = {
 	[CLAIMED] = {"CLAIMED", TIME_LONG, TIME_SHORT, 0, true, false},
+	[HOST] = {"HOST", 12, 6, 0, false, false},
 	[HELD] = {"HELD", 9, 8, 0, false, false},
 	[PID] = {"PID", 7, 7, 0, true, false},
 	[COMM] = {"COMM", 15, 8, 0, false, false},
@@ -99,6 +100,8 @@ static void widths_fit(struct history_view *view)
 
 	for (int i = 0; i < HISTORY_COLUMNS; i++)
 		widths[i] = view->width ? columns[i].least : columns[i].width;
+	if (!view->hosts)
+		widths[HOST] = 0;
 	if (!view->width)
 		return;
 	for (int spared = 4; spared && widths_total(widths) > view->width; spared--)
@@ -213,6 +216,9 @@ static void column_put(struct buffer *out, const struct history_view *view, int 
 			buffer_text(out, "unknown");
 		else
 			view_time_put(out, view, row->time);
+		break;
+	case HOST:
+		history_text_put(out, &row->host);
 		break;
 	case HELD:
 		history_held_put(out, row);
@@ -347,6 +353,10 @@ static void gap_words(const struct history_view *view, const struct history_row 
 	struct buffer why = BUFFER_EMPTY;
 
 	buffer_text(line, "-- ");
+	if (view->hosts) {
+		history_text_put(line, &row->host);
+		buffer_text(line, ": ");
+	}
 	history_gap_put(line, &why, row);
 	if (row->gap == -2) {
 		buffer_text(line, " before ");

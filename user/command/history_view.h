@@ -6,12 +6,13 @@
 #include "lib/buffer.h"
 #include "store/history.h"
 
-#define HISTORY_COLUMNS 11
+#define HISTORY_COLUMNS 12
 
 struct history_view {
 	int64_t now;	    /* CLOCK_REALTIME, ns: on a terminal, times of today have no date */
 	unsigned int width; /* of the terminal; 0: it is none, and nothing is cut */
 	bool color;
+	bool hosts; /* rows of many: a column tells which */
 	/* The formats' own: */
 	bool begun;
 	unsigned int widths[HISTORY_COLUMNS]; /* 0: there is no room for this column */

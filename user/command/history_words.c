@@ -176,6 +176,8 @@ const char *history_gap_reason(const struct history_row *row)
 		return "not_recording";
 	if (row->gap == -2)
 		return "not_recorded_before";
+	if (row->gap == -3)
+		return "silent";
 	return row->gap >= 0 && row->gap < STORE_GAP_REASONS
 		       ? store_gap_name((enum store_gap_reason)row->gap)
 		       : "unknown";
@@ -220,6 +222,10 @@ void history_gap_put(struct buffer *out, struct buffer *why, const struct histor
 		because = "nobody is recording";
 		break;
 	case -2:
+		break;
+	case -3:
+		what = "nothing has arrived";
+		because = "heartbeats are missing";
 		break;
 	default:
 		what = "something is missing";
@@ -299,7 +305,8 @@ static void gap_sentence(struct buffer *out, const struct history_row *row)
 		buffer_text(out, " before this");
 	if (row->gap == -1)
 		buffer_text(out, " since");
-	if (row->gap >= 0 && row->gap != STORE_GAP_CLOCK && row->until > row->time) {
+	if ((row->gap >= 0 || row->gap == -3) && row->gap != STORE_GAP_CLOCK &&
+	    row->until > row->time) {
 		buffer_text(out, row->count ? " in " : " for ");
 		history_duration_put(out, (uint64_t)row->until - (uint64_t)row->time);
 	}

@@ -74,7 +74,8 @@ static const struct column row_columns[] = {
 
 const char answer_stream_columns[] =
 	"host, substring(id, 1, 16) AS stream, min(time) AS first, max(time),"
-	" minIf(time, action = 'stream-start'), maxIf(time, action = 'stream-end'), count(),"
+	" minIf(time, action = 'stream-start'), maxIf(time, action = 'stream-end'),"
+	" countIf(action = 'heartbeat'),"
 	" any(tier)";
 static const struct column stream_columns[] = {
 	COLUMN(answer_stream, host, TEXT, 0),

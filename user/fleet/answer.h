@@ -31,7 +31,7 @@ struct answer_stream {
 	uint64_t id;			  /* the same */
 	uint64_t first, last;		  /* of its rows about itself, ns since 1970 */
 	uint64_t started, ended;	  /* 0: there is no row that tells */
-	uint64_t beats;			  /* how many rows of these */
+	uint64_t beats;			  /* heartbeats */
 	struct history_text tier;
 };
 

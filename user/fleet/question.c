@@ -7,6 +7,7 @@
 #include "fleet/answer.h"
 #include "model/ledger.h"
 #include "model/text.h"
+#include "sink/clickhouse_http.h"
 
 #define STREAM "substring(id, 1, 16)"
 
@@ -36,21 +37,6 @@ void question_text(struct buffer *out, const char *bytes, size_t length)
 static void text_put(struct buffer *out, const char *text)
 {
 	question_text(out, text, strlen(text));
-}
-
-void question_table(struct buffer *out, const char *table)
-{
-	const char *dot = strchr(table, '.');
-
-	if (dot) {
-		buffer_byte(out, '`');
-		literal_put(out, table, (size_t)(dot - table));
-		buffer_text(out, "`.");
-		table = dot + 1;
-	}
-	buffer_byte(out, '`');
-	literal_put(out, table, strlen(table));
-	buffer_byte(out, '`');
 }
 
 /* ---- conditions ---- */
@@ -247,7 +233,7 @@ static void protocol_put(struct buffer *out, uint16_t protocol)
 static void base_put(struct buffer *out, const struct question *question, const char *columns)
 {
 	buffer_printf(out, "SELECT %s FROM ", columns);
-	question_table(out, question->table);
+	clickhouse_table(out, question->table);
 	buffer_text(out, " WHERE ");
 }
 
@@ -301,6 +287,14 @@ static void sockets_put(struct buffer *out, const struct question *question)
 	buffer_byte(out, ')');
 }
 
+static void window_put(struct buffer *out, const struct history_query *query)
+{
+	if (query->since != INT64_MIN)
+		buffer_printf(out, " AND time >= %" PRIu64, bound(query->since));
+	if (query->until != INT64_MAX)
+		buffer_printf(out, " AND time <= %" PRIu64, bound(query->until));
+}
+
 #define IN_ORDER " ORDER BY host, " STREAM ", toUInt64OrZero(substring(id, 18)) FORMAT TabSeparated"
 
 void question_sockets(struct buffer *out, const struct question *question)
@@ -335,10 +329,7 @@ void question_failures(struct buffer *out, const struct question *question)
 		buffer_byte(out, '1');
 	}
 	hosts_put(out, question->hosts);
-	if (query->since != INT64_MIN)
-		buffer_printf(out, " AND time >= %" PRIu64, bound(query->since));
-	if (query->until != INT64_MAX)
-		buffer_printf(out, " AND time <= %" PRIu64, bound(query->until));
+	window_put(out, query);
 	if (query->protocol)
 		protocol_put(out, query->protocol);
 	buffer_text(out, " AND outcome = 'failure' AND action IN (" CALLS ")");
@@ -358,6 +349,17 @@ void question_streams(struct buffer *out, const struct question *question)
 	buffer_text(out, " GROUP BY host, stream ORDER BY host, first, stream FORMAT TabSeparated");
 }
 
+#define IN_TIME " ORDER BY host, " STREAM ", time FORMAT TabSeparated"
+
+void question_lost(struct buffer *out, const struct question *question)
+{
+	base_put(out, question, answer_beat_columns);
+	buffer_text(out, "local_port = 0 AND action = 'lost-events'");
+	hosts_put(out, question->hosts);
+	window_put(out, question->query);
+	buffer_text(out, IN_TIME);
+}
+
 void question_beats(struct buffer *out, const struct question *question,
 		    const struct stream_name *names, size_t count)
 {
@@ -372,5 +374,5 @@ void question_beats(struct buffer *out, const struct question *question,
 		text_put(out, names[i].stream);
 		buffer_byte(out, ')');
 	}
-	buffer_text(out, ") ORDER BY host, " STREAM ", time FORMAT TabSeparated");
+	buffer_text(out, ")" IN_TIME);
 }

@@ -16,8 +16,6 @@
 
 /* A literal: any bytes, none of which ends it. */
 void question_text(struct buffer *out, const char *bytes, size_t length);
-/* `DATABASE`.`TABLE` of "DATABASE.TABLE". */
-void question_table(struct buffer *out, const char *table);
 
 struct question {
 	const char *table; /* DATABASE.TABLE */
@@ -32,7 +30,10 @@ void question_failures(struct buffer *out, const struct question *question);
 /* Rows of answer_stream, in the order of host and time. */
 void question_streams(struct buffer *out, const struct question *question);
 
-/* Rows of answer_beat of these streams, in the order of host, stream and time. */
+/* Rows of answer_beat: of lost-events, in the order of host, stream and time. */
+void question_lost(struct buffer *out, const struct question *question);
+
+/* The same of all that these streams say of themselves. */
 struct stream_name {
 	const char *host;
 	size_t host_length;

@@ -7,16 +7,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "format/json_value.h"
 #include "lib/escape.h"
+#include "format/format.h"
+#include "format/json_value.h"
 
 #define KEY_MAX 32
-#define TEXT_LEAST 16 /* a text is not cut shorter */
+#define TEXT_LEAST 16 /* of a text that is cut */
 #define ELLIPSIS "\xe2\x80\xa6"
 
 struct column {
 	struct value (*get)(const struct event *event, struct field_scratch *scratch);
 	uint16_t actions;
+	bool cut; /* where the row is too long */
 	uint8_t key_length;
 	char key[KEY_MAX]; /* `,"pid":` */
 };
@@ -41,10 +43,11 @@ static struct format *row_open(const struct format_options *options)
 		const struct field *field = &field_table[i];
 		struct column *column = &format->columns[format->count];
 
-		if (!field->sql || (options->no_args && !strcmp(field->path, "process.args")))
+		if (!field->sql || !format_shows(options, field))
 			continue;
 		column->get = field->get;
 		column->actions = field->actions;
+		column->cut = field->cut;
 		column->key_length =
 			(uint8_t)snprintf(column->key, sizeof(column->key), ",\"%s\":", field->sql);
 		format->count++;
@@ -63,7 +66,7 @@ static void value_cut(struct buffer *cut, struct value *value, size_t most)
 {
 	const char *bytes = value->text.bytes;
 
-	if (value->text.length <= most)
+	if ((value->kind != VALUE_TEXT && value->kind != VALUE_TEXTS) || value->text.length <= most)
 		return;
 	while (most && (bytes[most] & 0xc0) == 0x80)
 		most--;
@@ -78,10 +81,19 @@ static void value_cut(struct buffer *cut, struct value *value, size_t most)
 	}
 }
 
+static void value_write_json(struct format *format, const struct value *value, struct buffer *out)
+{
+	if (!buffer_room(out, JSON_VALUE_ROOM))
+		return;
+	out->length = (size_t)(json_value_put(&format->cache, out->data + out->length, value) -
+			       out->data);
+	json_value_write(&format->cache, out, value);
+}
+
 static void json_text_write(struct format *format, const struct value *value, struct buffer *out)
 {
 	buffer_reset(&format->text);
-	value_json(&format->text, value, &format->cache);
+	value_write_json(format, value, &format->text);
 	out->failed |= format->text.failed;
 	buffer_byte(out, '"');
 	escape_json(out, format->text.data, format->text.length);
@@ -109,7 +121,7 @@ static void value_write(struct format *format, const struct value *value, struct
 		json_text_write(format, value, out);
 		break;
 	default:
-		value_json(out, value, &format->cache);
+		value_write_json(format, value, out);
 		break;
 	}
 }
@@ -145,7 +157,7 @@ static void row_write(struct format *format, const struct event *event, size_t m
 		value = column->get(event, &scratch);
 		if (value_is_empty(&value))
 			continue;
-		if (value.kind == VALUE_TEXT || value.kind == VALUE_TEXTS)
+		if (column->cut)
 			value_cut(&format->cut, &value, most);
 		buffer_append(out, column->key, column->key_length);
 		value_write(format, &value, out);

@@ -9,7 +9,9 @@
 #include <poll.h>
 #include <stdlib.h>
 
+#include "lib/cleanup.h"
 #include "sink/clickhouse_http.h"
+#include "sink/header_file.h"
 #include "sink/sink.h"
 
 #define CODE_TOO_LARGE 413
@@ -73,7 +75,9 @@ static void clickhouse_free(struct sink *sink)
 static int clickhouse_prepare(struct sink *sink)
 {
 	const struct sink_spec *spec = sink->spec;
-	const struct http_options options = {
+	CLEANUP(cleanup_headers) char **headers = NULL;
+	struct clickhouse *clickhouse = calloc(1, sizeof(*clickhouse));
+	struct http_options options = {
 		.url = spec->url,
 		.user = spec->user,
 		.password = spec->password,
@@ -82,18 +86,21 @@ static int clickhouse_prepare(struct sink *sink)
 		.wait = wait_for_answer,
 		.context = sink,
 	};
-	struct clickhouse *clickhouse = calloc(1, sizeof(*clickhouse));
-	int error;
+	int error = 0;
 
 	if (!clickhouse)
 		return sink_fail(sink, -ENOMEM, "no memory");
 	sink->state = clickhouse;
-	error = clickhouse_http_new(&options, &clickhouse->http, sink->why, sizeof(sink->why));
-	if (error)
-		return error;
 	statement_make(&clickhouse->body, spec->table);
 	clickhouse->statement = clickhouse->body.length;
-	return clickhouse->body.failed ? sink_fail(sink, -ENOMEM, "no memory") : 0;
+	if (clickhouse->body.failed)
+		return sink_fail(sink, -ENOMEM, "no memory");
+	if (spec->headers)
+		error = header_file_read(spec->headers, &headers, sink->why, sizeof(sink->why));
+	if (error)
+		return error;
+	options.headers = (const char *const *)headers;
+	return clickhouse_http_new(&options, &clickhouse->http, sink->why, sizeof(sink->why));
 }
 
 static int clickhouse_open(struct sink *sink)
@@ -127,8 +134,7 @@ static void url_make(struct clickhouse *clickhouse, const char *url, const struc
 	buffer_byte(out, '\0');
 }
 
-/* 0: they are there. Else negative errno with why: -EBADMSG if it is the rows. */
-static int rows_send(struct sink *sink, const struct frame *frames, size_t count)
+static ssize_t clickhouse_send(struct sink *sink, const struct frame *frames, size_t *count)
 {
 	struct clickhouse *clickhouse = sink->state;
 	struct buffer *body = &clickhouse->body;
@@ -136,10 +142,10 @@ static int rows_send(struct sink *sink, const struct frame *frames, size_t count
 	int error;
 
 	body->length = clickhouse->statement;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < *count; i++)
 		buffer_append(body, frames[i].bytes, frames[i].size);
 	for (;;) {
-		url_make(clickhouse, sink->spec->url, frames, count);
+		url_make(clickhouse, sink->spec->url, frames, *count);
 		if (body->failed || clickhouse->url.failed) {
 			body->failed = false;
 			return sink_fail(sink, -ENOMEM, "no memory");
@@ -150,7 +156,7 @@ static int rows_send(struct sink *sink, const struct frame *frames, size_t count
 		if (error)
 			return error;
 		if (!clickhouse_failed(&clickhouse->answer, &code, sink->why, sizeof(sink->why)))
-			return 0;
+			return (ssize_t)*count;
 		if (!clickhouse->agreed ||
 		    (code != CLICKHOUSE_UNKNOWN_SETTING && code != CLICKHOUSE_SETTING_REFUSED))
 			break;
@@ -159,24 +165,6 @@ static int rows_send(struct sink *sink, const struct frame *frames, size_t count
 	if (clickhouse_refuses_rows(code) || clickhouse->answer.status == CODE_TOO_LARGE)
 		return -EBADMSG;
 	return -EREMOTEIO;
-}
-
-/* Of rows that are refused it finds the one: the others are not lost with it. */
-static ssize_t clickhouse_send(struct sink *sink, const struct frame *frames, size_t *count)
-{
-	size_t some = *count;
-	int error;
-
-	for (;;) {
-		error = rows_send(sink, frames, some);
-		if (!error)
-			return (ssize_t)some;
-		if (error != -EBADMSG || some == 1)
-			break;
-		some /= 2;
-	}
-	*count = some;
-	return error;
 }
 
 static void clickhouse_close(struct sink *sink)

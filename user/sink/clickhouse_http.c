@@ -7,8 +7,7 @@
 #include <string.h>
 
 #include "lib/cleanup.h"
-
-#define HEADERS_MOST 64
+#include "sink/header_file.h"
 
 static bool header_make(char **header, const char *name, const char *value)
 {
@@ -27,11 +26,11 @@ int clickhouse_http_new(const struct http_options *options, struct http **http, 
 {
 	CLEANUP_FREE char *user = NULL;
 	CLEANUP_FREE char *password = NULL;
-	const char *headers[HEADERS_MOST + 3];
+	const char *headers[HEADER_FILE_MOST + 3];
 	struct http_options own = *options;
 	size_t count = 0;
 
-	while (options->headers && options->headers[count] && count < HEADERS_MOST) {
+	while (options->headers && options->headers[count] && count < HEADER_FILE_MOST) {
 		headers[count] = options->headers[count];
 		count++;
 	}

@@ -8,6 +8,10 @@
 /* The server's codes that somebody has to act on. */
 enum clickhouse_code {
 	CLICKHOUSE_NO_CODE = 0, /* somebody else has answered */
+	CLICKHOUSE_NO_SUCH_COLUMN = 16,
+	CLICKHOUSE_UNKNOWN_IDENTIFIER = 47,
+	CLICKHOUSE_UNKNOWN_TABLE = 60,
+	CLICKHOUSE_UNKNOWN_DATABASE = 81,
 	CLICKHOUSE_UNKNOWN_SETTING = 115,
 	CLICKHOUSE_SETTING_REFUSED = 452,
 };

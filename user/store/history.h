@@ -76,7 +76,8 @@ struct history_row {
 	enum history_kind kind;
 	int gap;       /* enum store_gap_reason; -1: nobody has recorded since `time` (until is
 		  * INT64_MAX), -2: nor before `until` (time is INT64_MIN), or it was
-		  * trimmed: only what was still held then is here */
+		  * trimmed: only what was still held then is here; -3: of a fleet: the
+		  * host went on, but nothing of it has arrived */
 	uint64_t id;   /* of its kind, grows; of an open lease: its own numbers */
 	int64_t time;  /* claimed; failed; gap: since. CLOCK_REALTIME, ns */
 	int64_t until; /* lease: its end; gap: its end. INT64_MAX: not over */
