@@ -13,8 +13,10 @@
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
+import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TREE = os.path.dirname(os.path.dirname(HERE))
@@ -123,12 +125,29 @@ def replay(file, *words, seconds=PATIENCE):
     return done
 
 
+def record_by_record(file):
+    """A recording, each record in a frame of its own: it can be cut anywhere (user/stream/recording.h)."""
+    with open(file, "rb") as whole:
+        data = whole.read()
+    header, frame = 32, struct.Struct("=4I")
+    out, at, number = [data[:header]], header, 0
+    while at < len(data):
+        magic, length, _, _ = frame.unpack_from(data, at)
+        at += frame.size
+        end_of_frame = at + length
+        while at < end_of_frame:
+            size = struct.unpack_from("=HH", data, at)[1]
+            payload = data[at:at + size]
+            out.append(frame.pack(magic, size, zlib.crc32(payload), number) + payload)
+            at, number = at + size, number + 1
+    return b"".join(out)
+
+
 class Feed:
     """A replay of a recording that comes by and by, as a live stream does."""
 
     def __init__(self, file, *words):
-        with open(file, "rb") as whole:
-            self.bytes = whole.read()
+        self.bytes = record_by_record(file)
         self.tool = Tool("replay", "--release", *words, "-", stdin=subprocess.PIPE)
 
     def send(self, part=1.0):
