@@ -248,22 +248,22 @@ ssize_t connection_send(struct sink *sink, struct iovec *messages, size_t *count
 /* ---- what has arrived ---- */
 
 /* A datagram socket does not tell that its receiver is gone, and what was not read with it.
- * Connecting once more does nothing but look. */
+ * Connecting once more does nothing but look. Numbers of inodes are used again. */
 static bool receiver_same(const struct connection *connection)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	struct stat status;
 
 	strncpy(address.sun_path, connection->path, sizeof(address.sun_path) - 1);
-	return !stat(connection->path, &status) && status.st_dev == connection->device &&
-	       status.st_ino == connection->inode &&
-	       status.st_ctim.tv_sec == connection->changed.tv_sec &&
-	       status.st_ctim.tv_nsec == connection->changed.tv_nsec &&
+	return !stat(connection->path, &status) && status.st_dev == connection->receiver.st_dev &&
+	       status.st_ino == connection->receiver.st_ino &&
+	       status.st_ctim.tv_sec == connection->receiver.st_ctim.tv_sec &&
+	       status.st_ctim.tv_nsec == connection->receiver.st_ctim.tv_nsec &&
 	       !connect(connection->fd, (struct sockaddr *)&address, sizeof(address));
 }
 
 /* To be asked after the queue was: it is emptied when the other end goes away, too. */
-static bool connection_stands(const struct connection *connection)
+static bool connection_stands(struct connection *connection)
 {
 	struct pollfd look = {.fd = connection->fd, .events = POLLRDHUP};
 
@@ -272,7 +272,9 @@ static bool connection_stands(const struct connection *connection)
 	if (connection->kind == CONNECTION_TCP)
 		return !(look.revents & (POLLERR | POLLHUP | POLLRDHUP));
 	if (connection->path && !receiver_same(connection)) {
-		shutdown(connection->fd, SHUT_RDWR); /* for poll(): nothing else tells */
+		connection->broken = true;
+		/* So that it is seen by who polls it. */
+		shutdown(connection->fd, SHUT_RDWR);
 		return false;
 	}
 	/* A unix stream that is hung up without an error has been read to its end. */
@@ -382,6 +384,8 @@ int sink_connection_lost(struct sink *sink, short events)
 	char scratch[4096];
 	ssize_t got = -1;
 
+	if (connection->path && connection->broken)
+		return sink_fail(sink, -ECONNRESET, "its receiver has gone");
 	/* It may say more than we care to hear now. */
 	for (unsigned int i = 0; i < 64; i++) {
 		got = recv(connection->fd, scratch, sizeof(scratch), MSG_DONTWAIT);

@@ -13,6 +13,7 @@
 #ifndef PORTSNOOP_SINK_CONNECTION_H
 #define PORTSNOOP_SINK_CONNECTION_H
 
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
 
@@ -26,11 +27,10 @@ enum connection_kind { CONNECTION_UNIX, CONNECTION_TCP, CONNECTION_UDP };
 struct connection {
 	int fd; /* -1: there is none */
 	enum connection_kind kind;
-	bool datagrams;	  /* one message each; else a stream of bytes */
-	bool broken;	  /* its end was seen: no more is known to have arrived */
-	const char *path; /* unix datagrams: where the receiver is, and which one it was */
-	uint64_t device, inode;
-	struct timespec changed; /* inodes are used again */
+	bool datagrams;	      /* one message each; else a stream of bytes */
+	bool broken;	      /* its end was seen: no more is known to have arrived */
+	const char *path;     /* unix datagrams: where the receiver is */
+	struct stat receiver; /* and which one it was */
 	/* Datagrams: what to do with one that is too long: 0, or negative errno. NULL: it is
 	 * refused. */
 	int (*too_long)(int fd, const struct iovec *message);
