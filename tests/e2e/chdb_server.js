@@ -44,6 +44,7 @@ const server = http.createServer((request, response) => {
 		const given = url.searchParams.get("query");
 		const query = (given ? given + "\n" : "") + Buffer.concat(parts).toString("utf8");
 		url.searchParams.delete("query");
+		url.searchParams.delete("wait_end_of_query"); // it always does
 		if (url.pathname === "/ping") return answer(response, 200, "Ok.\n");
 		if (USER && (request.headers["x-clickhouse-user"] !== USER ||
 			     request.headers["x-clickhouse-key"] !== PASSWORD))
