@@ -9,6 +9,7 @@
 "use strict";
 const fs = require("fs");
 const http = require("http");
+const zlib = require("zlib");
 
 const [, , chdb, folder, portFile] = process.argv;
 const { Session } = require(chdb);
@@ -42,7 +43,9 @@ const server = http.createServer((request, response) => {
 	request.on("end", () => {
 		const url = new URL(request.url, "http://localhost");
 		const given = url.searchParams.get("query");
-		const query = (given ? given + "\n" : "") + Buffer.concat(parts).toString("utf8");
+		const body = Buffer.concat(parts);
+		const plain = request.headers["content-encoding"] === "gzip" ? zlib.gunzipSync(body) : body;
+		const query = (given ? given + "\n" : "") + plain.toString("utf8");
 		url.searchParams.delete("query");
 		url.searchParams.delete("wait_end_of_query"); // it always does
 		if (url.pathname === "/ping") return answer(response, 200, "Ok.\n");

@@ -90,8 +90,10 @@ static void process_fill(struct history_process *process, const struct answer_ro
 	};
 }
 
+/* Texts of a row that are made. */
 struct ends {
 	char local[TEXT_ADDRESS], remote[TEXT_ADDRESS];
+	char error[TEXT_UNSIGNED + 1];
 };
 
 /* What the store would have been given, as what it would have told of it. */
@@ -117,6 +119,10 @@ static void socket_fill(struct history_row *row, const struct store_lease *lease
 			   : lease->origin == WIRE_ORIGIN_KERNEL  ? "kernel"
 								  : NULL);
 	row->error = word(lease->error ? errno_name(lease->error) : NULL);
+	if (lease->error && !row->error.data) {
+		*text_unsigned(ends->error, lease->error) = 0;
+		row->error = word(ends->error);
+	}
 	row->local = (struct history_text){ends->local, (size_t)(end - ends->local)};
 	if (!lease->remote_port)
 		return;
