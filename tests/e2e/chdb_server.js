@@ -43,11 +43,10 @@ const server = http.createServer((request, response) => {
 	request.on("end", () => {
 		const url = new URL(request.url, "http://localhost");
 		const given = url.searchParams.get("query");
+		const packed = request.headers["content-encoding"] === "gzip";
 		const body = Buffer.concat(parts);
-		const plain = request.headers["content-encoding"] === "gzip" ? zlib.gunzipSync(body) : body;
-		const query = (given ? given + "\n" : "") + plain.toString("utf8");
+		const query = (given ? given + "\n" : "") + (packed ? zlib.gunzipSync(body) : body);
 		url.searchParams.delete("query");
-		url.searchParams.delete("wait_end_of_query"); // it always does
 		if (url.pathname === "/ping") return answer(response, 200, "Ok.\n");
 		if (USER && (request.headers["x-clickhouse-user"] !== USER ||
 			     request.headers["x-clickhouse-key"] !== PASSWORD))

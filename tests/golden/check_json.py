@@ -104,9 +104,10 @@ def main():
     assert lines.pop() == "", "the last line has no end"
     for number, line in enumerate(lines, 1):
         try:
+            assert len(line.encode()) < 16384, "too long"
             check(json.loads(line, object_pairs_hook=unique), number)
         except (AssertionError, KeyError, ValueError) as error:
-            sys.exit(f"line {number}: {type(error).__name__} {error}: {line}")
+            sys.exit(f"line {number}: {type(error).__name__} {str(error)[:1000]}: {line[:1000]}")
     assert lines, "there is no line"
 
 

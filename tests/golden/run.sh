@@ -98,7 +98,7 @@ PYTHON
 
 for file in "$expected"/*.rec; do
 	recording=$(basename "$file" .rec)
-	for format in json csv table; do
+	for format in json csv table otlp ocsf; do
 		golden "$recording" "$format" --release -o "$format"
 		clean "$recording" "$format"
 	done
@@ -108,6 +108,21 @@ for file in "$expected"/*.rec; do
 		pass "$recording.json is what ECS wants"
 	else
 		fail "$recording.json is what ECS wants" 'see above'
+	fi
+	cp "$room/out" "$room/json"
+	for format in otlp ocsf; do
+		rendered "$recording" --release -o "$format"
+		if python3 "tests/golden/check_$format.py" "$room/out" "$room/json"; then
+			pass "$recording.$format is what its schema wants"
+		else
+			fail "$recording.$format is what its schema wants" 'see above'
+		fi
+	done
+	rendered "$recording" --release -o ecs
+	if cmp "$room/json" "$room/out"; then
+		pass "$recording.ecs is json"
+	else
+		fail "$recording.ecs is json" 'differs'
 	fi
 	rendered "$recording" --release -o csv
 	if python3 - "$room/out" <<'PYTHON'; then

@@ -11,9 +11,7 @@
 #include <string.h>
 
 #include "format/journal.h"
-#include "format/value_json.h"
 #include "lib/cleanup.h"
-#include "model/blocked.h"
 #include "scene.h"
 #include "sink/channel.h"
 
@@ -222,67 +220,6 @@ static void longest_record_is_a_frame(void **state)
 	assert_true(out.length < FRAME_MOST / 2);
 }
 
-static struct blocked blocked = {
-	.count = 3,
-	.total = 4,
-	.time = RECORDS_TIME + 1000000,
-	.entries = {{.process = {.key = {.pid = 812}, .comm = "\033[31m\n\"},{"},
-		     .holder = {.key = {.pid = 813}, .comm = "a,b\xff"},
-		     .role = BLOCKED_SHARE,
-		     .state = "time_wait",
-		     .since = RECORDS_TIME,
-		     .expires = 41234000000,
-		     .local_port = 80,
-		     .other_port = 5000,
-		     .family = 4,
-		     .other = {192, 0, 2, 7}},
-		    {.state = "bound", .local_port = 80, .family = 6},
-		    {.ports = 3}},
-};
-
-/* A value by itself is what the whole line has of it. */
-static void value_is_as_in_the_line(const struct field *field)
-{
-	struct format_options options = {.fields = &field, .field_count = 1};
-	struct format *format = format_json.open(&options);
-	CLEANUP(buffer_free) struct buffer line = BUFFER_EMPTY, alone = BUFFER_EMPTY;
-	struct json json = {.out = &alone};
-	struct second_cache cache = {0};
-	struct field_scratch scratch;
-	struct value value = field_value(field, &scene.event, &scratch);
-
-	format_json.event(format, &scene.event, &line);
-	format_json.close(format);
-	for (const char *name = field->path; name; name = strchr(name, '.')) {
-		name += *name == '.';
-		json_open(&json, '{');
-		buffer_byte(&alone, '"');
-		buffer_append(&alone, name, strcspn(name, "."));
-		buffer_text(&alone, "\":");
-		json.comma = false;
-	}
-	value_json(&json, &value, &cache);
-	for (const char *name = field->path; name; name = strchr(name + 1, '.'))
-		json_close(&json, '}');
-	buffer_text(&alone, "\n");
-	buffer_byte(&alone, '\0');
-	buffer_byte(&line, '\0');
-	if (value.kind != VALUE_ABSENT)
-		assert_string_equal(alone.data, line.data);
-}
-
-static void values_are_as_in_a_line(void **state)
-{
-	(void)state;
-	hostile_scene();
-	scene.event.blocked = &blocked;
-	for (unsigned int i = 0; i < field_count; i++)
-		value_is_as_in_the_line(&field_table[i]);
-	scene_set(&scene, EVENT_CONNECTED, record_connect(WIRE_CALL, 31, "curl"));
-	for (unsigned int i = 0; i < field_count; i++)
-		value_is_as_in_the_line(&field_table[i]);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -293,7 +230,6 @@ int main(void)
 		cmocka_unit_test(hostile_bytes_stay_where_they_are),
 		cmocka_unit_test(arguments_can_be_left_out),
 		cmocka_unit_test(longest_record_is_a_frame),
-		cmocka_unit_test(values_are_as_in_a_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,6 +68,10 @@ def words(text):
     return [word for word in re.split(r"[\s,]+", text or "") if word]
 
 
+def with_arch(kernel):
+    return kernel if "/" in kernel else kernel + "/amd64"
+
+
 def tiers_known(portsnoop):
     """Those that the program knows, in our order: it names them when it is asked for nonsense."""
     try:
@@ -238,8 +242,16 @@ def cell_judge(cell, results):
         print(f"# {cell.name}: modules that did not load: {outcome.text('modules.refused').split()}")
 
 
+def cells_choose(machines, tiers, options):
+    """Every machine in every tier; with --cells, those alone, in the order given."""
+    if not options.cells:
+        return [Cell(machine, tier) for machine in machines for tier in tiers]
+    named = {f"{machine.kernel.series}/{machine.kernel.arch}": machine for machine in machines}
+    return [Cell(named[machine], tier) for machine, tier in options.cells]
+
+
 def cells_run(machines, tiers, options, results):
-    cells = [Cell(machine, tier) for machine in machines for tier in tiers]
+    cells = cells_choose(machines, tiers, options)
     pool = ThreadPoolExecutor(options.guests)
     running = [cell if cell.machine.problem else pool.submit(cell_boot, cell, options.seconds)
                for cell in cells]
@@ -267,6 +279,8 @@ def options_parse():
                         help="SERIES means x86-64, SERIES/ARCH says which; default all")
     parser.add_argument("--tier", default=os.environ.get("TIER"), metavar="LIST",
                         help=f"of {', '.join(TIERS)} and {VERIFIER}; default all")
+    parser.add_argument("--cells", default=os.environ.get("CELLS"), metavar="LIST",
+                        help="KERNEL:TIER each, instead of all that --kernel and --tier make")
     parser.add_argument("--amd64", metavar="FILE", help="portsnoop for x86-64, static")
     parser.add_argument("--arm64", metavar="FILE", help="portsnoop for arm64, static")
     parser.add_argument("--cache", default=fetch.CACHE, metavar="DIR")
@@ -281,13 +295,18 @@ def main():
     options = options_parse()
     results = Results()
     portsnoop = options.amd64 or os.path.join(TREE, programs.PORTSNOOP["amd64"])
+    patterns = [with_arch(word) for word in words(options.kernel)]
     tiers = words(options.tier) or [*tiers_known(portsnoop), VERIFIER]
+    if options.cells:
+        options.cells = [(with_arch(kernel), tier) for kernel, _, tier in
+                         (word.partition(":") for word in words(options.cells))]
+        patterns = list(dict.fromkeys(kernel for kernel, _ in options.cells))
+        tiers = list(dict.fromkeys(tier for _, tier in options.cells))
     unknown = [tier for tier in tiers if tier not in (*TIERS, VERIFIER)]
     if unknown:
         print(f"run.py: TIER: '{unknown[0]}' is not accepted; expected {', '.join(TIERS)} or {VERIFIER}",
               file=sys.stderr)
         return 2
-    patterns = [word if "/" in word else word + "/amd64" for word in words(options.kernel)]
     try:
         kernels = fetch.kernels_select(fetch.kernels_read(), patterns)
     except fetch.Failed as error:

@@ -31,6 +31,11 @@ void sink_choice_settle(const struct command *command, const struct sink_choice 
 				    "give one of them");
 		if (choice->list.format)
 			view->format = choice->list.format;
+		if (view->fields.fields && view->format && view->format->fixed)
+			usage_error(command,
+				    "--fields is for ecs, json and csv, --columns for the table: "
+				    "%s has what its schema wants",
+				    view->format->name);
 		return;
 	}
 	if (view->format || view->fields.fields)

@@ -38,8 +38,9 @@ option_setter sink_set_format; /* struct sink_list.format */
 
 /*
  * For a command that shows what no sink gets: with a sink, the view has no output of its own,
- * and options of it are refused; without, --format is what -o is. Exits with a message. To be
- * called before view_options_settle().
+ * and options of it are refused; without, --format is what -o is, and fields are only for a
+ * format that leaves the choice. Exits with a message. To be called before
+ * view_options_settle().
  */
 void sink_choice_settle(const struct command *command, const struct sink_choice *choice,
 			struct view_options *view);

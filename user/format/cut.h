@@ -15,7 +15,6 @@
 
 #define CUT_TEXTS 8    /* fields of an event that may be cut */
 #define CUT_ELLIPSIS 3 /* bytes of U+2026 */
-#define CUT_LINE 16384 /* usual limit of a line, its newline included */
 
 struct cut {
 	struct event event; /* the one to render: with what is cut */

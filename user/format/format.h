@@ -8,6 +8,8 @@
 
 struct format;
 
+#define FORMAT_LINE (16u << 10)
+
 struct format_options {
 	const struct field *const
 		*fields; /* what to show, in order; NULL: the format's own choice */
@@ -16,12 +18,14 @@ struct format_options {
 	bool color;
 	bool no_args;	  /* leaves out arguments of processes: they can hold secrets */
 	size_t line_most; /* bytes of a line, its newline included: what is too long in it is
-			   * cut, and marked; 0: no limit */
+			   * cut, and marked (format/cut.h); FORMAT_LINE, or more, as what must
+			   * not be cut has to fit; 0: no limit */
 };
 
 struct format_ops {
 	const char *name; /* "ecs" (also "json"), "csv", "table", "otlp", "ocsf" */
 	const char *help;
+	bool fixed; /* shows what its schema wants: format_options.fields is not for it */
 	struct format *(*open)(const struct format_options *options); /* NULL without memory */
 	/* Once, before the first event; the heading, if there is one. */
 	void (*begin)(struct format *format, struct buffer *out);

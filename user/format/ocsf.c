@@ -187,11 +187,23 @@ GET(timestamp)
 	return (struct value){.kind = VALUE_TIME, .integer = event->wall_time};
 }
 
+/* Some consumers take their integers for 32 bits wide: what has no room in these stands in
+ * unmapped.duration, and in metadata.uid, all the same. */
+static struct value integer(uint64_t value)
+{
+	return value <= INT32_MAX ? number(value) : absent();
+}
+
 GET(duration)
 {
 	if (!event->socket->duration)
 		return absent();
-	return number(event->socket->duration / 1000000);
+	return integer(event->socket->duration / 1000000);
+}
+
+GET(sequence)
+{
+	return integer(event->sequence);
 }
 
 GET(duration_ns)
@@ -452,6 +464,7 @@ static const struct own {
 	FIELD("metadata.product.vendor_name", "event.module", product, ALL, SCOPE_STREAM),
 	FIELD("metadata.product.version", "portsnoop.stream.program", program, ALL, SCOPE_STREAM),
 	FIELD("metadata.log_version", "portsnoop.schema", log_version, ALL, SCOPE_STREAM),
+	FIELD("metadata.sequence", "event.sequence", sequence, ALL, SCOPE_EVENT),
 	FIELD("metadata.profiles", "ecs.version", profiles, ALL, SCOPE_PROCESS),
 	FIELD("connection_info.direction_id", "network.direction", direction_id, SOCKETS,
 	      SCOPE_EVENT),
@@ -495,7 +508,8 @@ static bool is_own(const char *path)
 	return false;
 }
 
-/* Behind the last one that is in most of the objects that it is in: objects come once. */
+/* Behind the last one that is in most of the objects that it is in: objects come once. What is
+ * in none comes before all objects. */
 static void member_add(struct tree_member *members, unsigned int *count, const char *path,
 		       const struct field *field)
 {
@@ -504,6 +518,8 @@ static void member_add(struct tree_member *members, unsigned int *count, const c
 	for (unsigned int i = 0; i < *count; i++) {
 		unsigned int shared = path_shared(members[i].path, path);
 
+		if (!shared && !strchr(path, '.') && !strchr(members[i].path, '.'))
+			shared = 1;
 		if (shared && shared >= most) {
 			most = shared;
 			place = i + 1;
@@ -534,6 +550,7 @@ static struct format *ocsf_open(const struct format_options *options)
 const struct format_ops format_ocsf = {
 	.name = "ocsf",
 	.help = "one JSON object a line, of the Open Cybersecurity Schema Framework",
+	.fixed = true,
 	.open = ocsf_open,
 	.begin = tree_begin,
 	.event = tree_event,

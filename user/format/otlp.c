@@ -377,6 +377,7 @@ static void otlp_event(struct format *format, const struct event *event, struct 
 const struct format_ops format_otlp = {
 	.name = "otlp",
 	.help = "one request of OpenTelemetry's OTLP in JSON a line, with one log record",
+	.fixed = true,
 	.open = otlp_open,
 	.begin = otlp_begin,
 	.event = otlp_event,
@@ -386,6 +387,7 @@ const struct format_ops format_otlp = {
 const struct format_ops format_otlp_record = {
 	.name = "otlp-record",
 	.help = "log records of OpenTelemetry, to be put into a request",
+	.fixed = true,
 	.open = record_open,
 	.begin = otlp_begin,
 	.event = otlp_event,

@@ -56,12 +56,6 @@ void json_unsigned(struct json *json, uint64_t number)
 	buffer_unsigned(json->out, number);
 }
 
-void json_signed(struct json *json, int64_t number)
-{
-	json_before(json);
-	buffer_signed(json->out, number);
-}
-
 void json_bool(struct json *json, bool truth)
 {
 	json_before(json);

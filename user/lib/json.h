@@ -19,7 +19,6 @@ void json_key(struct json *json, const char *key);
 void json_text(struct json *json, const char *text, size_t length);
 void json_string(struct json *json, const char *text); /* NULL: null */
 void json_unsigned(struct json *json, uint64_t number);
-void json_signed(struct json *json, int64_t number);
 void json_bool(struct json *json, bool truth);
 
 #endif

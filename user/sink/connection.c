@@ -89,6 +89,7 @@ void connection_begin(struct connection *connection, int fd, enum connection_kin
 	connection->datagrams = datagrams;
 	connection->broken = false;
 	connection->path = NULL;
+	connection->too_long = NULL;
 	connection->sent = connection->settled = 0;
 	connection->done = connection->first = connection->count = 0;
 	connection->window_most = 0;
@@ -169,17 +170,26 @@ static ssize_t stream_send(struct connection *connection, struct iovec *messages
 	return (ssize_t)taken + 1;
 }
 
+static int datagram_send(const struct connection *connection, const struct iovec *message)
+{
+	if (send(connection->fd, message->iov_base, message->iov_len,
+		 MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+		return 0;
+	if (errno == EMSGSIZE && connection->too_long)
+		return connection->too_long(connection->fd, message);
+	return -errno;
+}
+
 static ssize_t datagrams_send(struct connection *connection, const struct iovec *messages,
 			      size_t count)
 {
 	int64_t now = clock_ns(CLOCK_MONOTONIC);
 
 	for (size_t i = 0; i < count; i++) {
-		ssize_t sent = send(connection->fd, messages[i].iov_base, messages[i].iov_len,
-				    MSG_NOSIGNAL | MSG_DONTWAIT);
+		int error = datagram_send(connection, &messages[i]);
 
-		if (sent < 0)
-			return i ? (ssize_t)i : -errno;
+		if (error)
+			return i ? (ssize_t)i : error;
 		connection->sent += messages[i].iov_len;
 		mark_add(connection, connection->sent, now);
 	}
@@ -238,20 +248,22 @@ ssize_t connection_send(struct sink *sink, struct iovec *messages, size_t *count
 /* ---- what has arrived ---- */
 
 /* A datagram socket does not tell that its receiver is gone, and what was not read with it.
- * Connecting once more does nothing but look. */
+ * Connecting once more does nothing but look. Numbers of inodes are used again. */
 static bool receiver_same(const struct connection *connection)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	struct stat status;
 
 	strncpy(address.sun_path, connection->path, sizeof(address.sun_path) - 1);
-	return !stat(connection->path, &status) && status.st_dev == connection->device &&
-	       status.st_ino == connection->inode &&
+	return !stat(connection->path, &status) && status.st_dev == connection->receiver.st_dev &&
+	       status.st_ino == connection->receiver.st_ino &&
+	       status.st_ctim.tv_sec == connection->receiver.st_ctim.tv_sec &&
+	       status.st_ctim.tv_nsec == connection->receiver.st_ctim.tv_nsec &&
 	       !connect(connection->fd, (struct sockaddr *)&address, sizeof(address));
 }
 
 /* To be asked after the queue was: it is emptied when the other end goes away, too. */
-static bool connection_stands(const struct connection *connection)
+static bool connection_stands(struct connection *connection)
 {
 	struct pollfd look = {.fd = connection->fd, .events = POLLRDHUP};
 
@@ -259,8 +271,12 @@ static bool connection_stands(const struct connection *connection)
 		return false;
 	if (connection->kind == CONNECTION_TCP)
 		return !(look.revents & (POLLERR | POLLHUP | POLLRDHUP));
-	if (connection->path && !receiver_same(connection))
+	if (connection->path && !receiver_same(connection)) {
+		connection->broken = true;
+		/* So that it is seen by who polls it. */
+		shutdown(connection->fd, SHUT_RDWR);
 		return false;
+	}
 	/* A unix stream that is hung up without an error has been read to its end. */
 	return !(look.revents & POLLERR);
 }
@@ -368,6 +384,8 @@ int sink_connection_lost(struct sink *sink, short events)
 	char scratch[4096];
 	ssize_t got = -1;
 
+	if (connection->path && connection->broken)
+		return sink_fail(sink, -ECONNRESET, "its receiver has gone");
 	/* It may say more than we care to hear now. */
 	for (unsigned int i = 0; i < 64; i++) {
 		got = recv(connection->fd, scratch, sizeof(scratch), MSG_DONTWAIT);

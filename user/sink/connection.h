@@ -13,7 +13,9 @@
 #ifndef PORTSNOOP_SINK_CONNECTION_H
 #define PORTSNOOP_SINK_CONNECTION_H
 
+#include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #include "lib/buffer.h"
 #include "sink/sink.h"
@@ -25,10 +27,13 @@ enum connection_kind { CONNECTION_UNIX, CONNECTION_TCP, CONNECTION_UDP };
 struct connection {
 	int fd; /* -1: there is none */
 	enum connection_kind kind;
-	bool datagrams;	  /* one message each; else a stream of bytes */
-	bool broken;	  /* its end was seen: no more is known to have arrived */
-	const char *path; /* unix datagrams: where the receiver is, and which one it was */
-	uint64_t device, inode;
+	bool datagrams;	      /* one message each; else a stream of bytes */
+	bool broken;	      /* its end was seen: no more is known to have arrived */
+	const char *path;     /* unix datagrams: where the receiver is */
+	struct stat receiver; /* and which one it was */
+	/* Datagrams: what to do with one that is too long: 0, or negative errno. NULL: it is
+	 * refused. */
+	int (*too_long)(int fd, const struct iovec *message);
 	uint64_t sent;	    /* bytes that the kernel has taken */
 	struct buffer rest; /* of the last message, from `done` on, which it took in part */
 	size_t done;

@@ -163,6 +163,8 @@ static void settle_look(struct courier *courier)
 			       courier->sink.rejected - courier->rejected);
 		if (courier->sink.rejected != courier->rejected)
 			why_say(courier, -EBADMSG);
+		if (courier->sink.rejected != courier->rejected)
+			why_say(courier, -EBADMSG);
 		courier->settled = settled;
 		courier->rejected = courier->sink.rejected;
 	}

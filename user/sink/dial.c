@@ -229,8 +229,7 @@ int dial_path(struct sink *sink, struct connection *connection, const char *path
 	connection_begin(connection, fd, CONNECTION_UNIX, type == SOCK_DGRAM);
 	if (connection->datagrams) {
 		connection->path = path;
-		connection->device = status.st_dev;
-		connection->inode = status.st_ino;
+		connection->receiver = status;
 	}
 	return 0;
 }

@@ -16,13 +16,11 @@
 #include "sink/http.h"
 #include "sink/sink.h"
 
-#define PATH "/v1/logs" /* when the URL has none */
 #define LINGER_MS 1000
 #define NS_PER_S INT64_C(1000000000)
 
 struct otlp {
 	struct http *http;
-	char *url;
 	struct http_answer answer;
 	struct buffer body;
 	int64_t not_before; /* CLOCK_MONOTONIC, ns: the other end has asked for so much patience */
@@ -44,23 +42,8 @@ static void otlp_free(struct sink *sink)
 	http_free(otlp->http);
 	http_answer_free(&otlp->answer);
 	buffer_free(&otlp->body);
-	free(otlp->url);
 	free(otlp);
 	sink->state = NULL;
-}
-
-/* The URL, whose path "" and "/" stand for the usual one. */
-static char *url_of(const char *url)
-{
-	const char *host = strstr(url, "://");
-	const char *path = host ? strchr(host + 3, '/') : NULL;
-	char *whole;
-
-	if (path && path[1])
-		return strdup(url);
-	if (asprintf(&whole, "%.*s" PATH, (int)(path ? path - url : (ssize_t)strlen(url)), url) < 0)
-		return NULL;
-	return whole;
 }
 
 static int otlp_prepare(struct sink *sink)
@@ -69,6 +52,7 @@ static int otlp_prepare(struct sink *sink)
 	CLEANUP(cleanup_headers) char **headers = NULL;
 	struct otlp *otlp = calloc(1, sizeof(*otlp));
 	struct http_options options = {
+		.url = spec->url,
 		.user = spec->user,
 		.password = spec->password,
 		.ca = spec->ca,
@@ -80,9 +64,7 @@ static int otlp_prepare(struct sink *sink)
 	int error;
 
 	sink->state = otlp;
-	if (otlp)
-		otlp->url = url_of(spec->url);
-	if (!otlp || !otlp->url)
+	if (!otlp)
 		return sink_fail(sink, -ENOMEM, "no memory");
 	if (spec->headers) {
 		error = header_file_read(spec->headers, &headers, sink->why, sizeof(sink->why));
@@ -90,7 +72,6 @@ static int otlp_prepare(struct sink *sink)
 			return error;
 		options.headers = (const char *const *)headers;
 	}
-	options.url = otlp->url;
 	error = http_new(&options, &otlp->http, why, sizeof(why));
 	if (!error)
 		return 0;
@@ -208,7 +189,7 @@ static ssize_t otlp_send(struct sink *sink, const struct frame *frames, size_t *
 	}
 	if (otlp->body.failed)
 		return sink_fail(sink, -ENOMEM, "no memory");
-	error = http_post(otlp->http, otlp->url, "application/json", otlp->body.data,
+	error = http_post(otlp->http, sink->spec->url, "application/json", otlp->body.data,
 			  otlp->body.length, &otlp->answer, sink->why, sizeof(sink->why));
 	if (!error)
 		error = otlp_judge(sink, taken);

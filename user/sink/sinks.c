@@ -26,6 +26,8 @@
 #define GAP_ROOM (256u << 10)
 /* Of the time at the end, what is left to couriers to clear up. */
 #define MARGIN_MS 500
+/* A batch of the caller's may have more events than a channel has room for. */
+#define FLUSH_EVENTS 256
 
 /* Sinks that write the same. */
 struct group {
@@ -40,6 +42,7 @@ struct sinks {
 	bool wait;
 	int poll; /* epoll of all pidfds */
 	unsigned int count, group_count;
+	unsigned int unflushed; /* events */
 	struct outlet outlets[SINKS_MOST];
 	struct group groups[SINKS_MOST];
 };
@@ -198,10 +201,13 @@ void sinks_event(struct sinks *sinks, const struct event *event)
 	for (unsigned int i = 0; i < sinks->count; i++)
 		if (!outlet_event(sinks, &sinks->outlets[i], event))
 			outlet_drop(&sinks->outlets[i], event);
+	if (++sinks->unflushed >= FLUSH_EVENTS)
+		sinks_flush(sinks);
 }
 
 void sinks_flush(struct sinks *sinks)
 {
+	sinks->unflushed = 0;
 	for (unsigned int i = 0; i < sinks->count; i++) {
 		if (!outlet_alive(&sinks->outlets[i]))
 			continue;

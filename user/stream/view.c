@@ -29,7 +29,7 @@ int view_set_format(const char *argument, void *target, const char **expected)
 	const struct format_ops *format = format_find(argument);
 
 	if (!format) {
-		*expected = "table, json or csv";
+		*expected = "table, ecs (or json), otlp, ocsf or csv";
 		return -EINVAL;
 	}
 	*(const struct format_ops **)target = format;
@@ -162,6 +162,7 @@ struct view *view_new(const struct view_options *options, struct output *output)
 		.field_count = options->fields.count,
 		.width = options->width,
 		.color = options->color,
+		.line_most = FORMAT_LINE,
 	};
 	struct view *view = calloc(1, sizeof(*view));
 	struct pipeline_options chain = {

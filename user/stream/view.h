@@ -40,10 +40,11 @@ option_setter view_set_fields;
  * struct view_options in it. --fields and --columns are two names of one thing,
  * for what each output calls it. FILTER_OPTIONS(type, member.filter) goes with it. */
 #define OUTPUT_OPTIONS(type, member)                                                               \
-	OPTION("output", 'o', "FORMAT", "table (the default), json or csv", view_set_format, type, \
-	       member.format, .values = "table json csv"),                                         \
+	OPTION("output", 'o', "FORMAT",                                                            \
+	       "table (the default), ecs (or json: the same), otlp, ocsf or csv", view_set_format, \
+	       type, member.format, .values = "table ecs json otlp ocsf csv"),                     \
 		OPTION("fields", 'f', "LIST",                                                      \
-		       "what to show in json and csv: names of fields, as in process.pid,message", \
+		       "what to show in ecs and csv: names of fields, as in process.pid,message",  \
 		       view_set_fields, type, member.fields),                                      \
 		OPTION("columns", 0, "LIST",                                                       \
 		       "what to show in the table: headings, or names of fields", view_set_fields, \
