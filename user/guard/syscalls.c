@@ -167,6 +167,7 @@ static const char *const allowed_service[] = {
 	"listen",
 	"accept",
 	"accept4",
+	"wait4", /* what became of a courier */
 };
 
 /* Of a courier that stays on this machine: journald takes what is long as a file. */
