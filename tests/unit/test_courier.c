@@ -703,6 +703,7 @@ static void random_run(const struct sink_ops *ops, unsigned int seed)
 
 		fake->away = random() % 6 == 0;
 		fake->slow = random() % 4 == 0;
+		fake->defers = random() % 2;
 		fake->most = random() % 5 ? 0 : 7;
 		put(count);
 		put_here += count;
