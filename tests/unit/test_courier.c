@@ -551,7 +551,7 @@ static void test_spool(void **state)
 	AWAIT(now().spooled == 3000); /* what is old */
 	balanced(3000);
 	put(1000);
-	stop(20000); /* which does not wait for who is away */
+	stop(3600000); /* which does not wait for who is away */
 	assert_int_equal(now().spooled, 4000);
 	assert_int_equal(now().lost, 0);
 	balanced(4000);
