@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <pty.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -73,7 +74,14 @@ static void spy_close(struct format *format)
 	strcat((char *)format, ")");
 }
 
-static const struct format_ops spy = {"spy", "", spy_open, spy_begin, spy_event, spy_close};
+static const struct format_ops spy = {
+	.name = "spy",
+	.help = "",
+	.open = spy_open,
+	.begin = spy_begin,
+	.event = spy_event,
+	.close = spy_close,
+};
 
 struct chain {
 	struct view_options options;
@@ -440,6 +448,8 @@ static void test_flush(void **state)
 	close(pipes[1]);
 }
 
+#define PORT_KEY "\"local\":{\"ip\":\"0.0.0.0\",\"port\":"
+
 /* With sinks the output gets nothing; the filter and --count hold for them. */
 static void test_sinks(void **state)
 {
@@ -448,7 +458,7 @@ static void test_sinks(void **state)
 	struct sinks_options options = {0};
 	struct sink_list list = {0};
 	const char *expected = NULL;
-	uint64_t port;
+	uint64_t port = 0;
 	int fd = mkstemp(path);
 
 	(void)state;
@@ -470,10 +480,8 @@ static void test_sinks(void **state)
 	assert_int_equal(chain_end(&chain, 5, 0), VIEW_DONE);
 	assert_int_equal(sinks_end(chain.options.sinks, 60000), 0);
 	assert_true(read(fd, text, sizeof(text) - 1) > 0);
-	port = 0;
-	for (const char *at = text; (at = strstr(at, "\"local\":{\"ip\":\"0.0.0.0\",\"port\":"));
-	     at++)
-		port = port * 1000 + strtoul(at + 33, NULL, 10);
+	for (const char *at = text; (at = strstr(at, PORT_KEY)); at++)
+		port = port * 1000 + strtoul(at + strlen(PORT_KEY), NULL, 10);
 	assert_int_equal(port, 80443);
 	assert_non_null(strstr(text, "\"stream-start\""));
 	assert_non_null(strstr(text, "\"stream-end\""));
@@ -498,7 +506,7 @@ static void test_set_format(void **state)
 	assert_int_equal(view_set_format("xml", &format, &expected), -EINVAL);
 	assert_int_equal(view_set_format("", &format, &expected), -EINVAL);
 	assert_ptr_equal(format, &format_table);
-	assert_string_equal(expected, "table, json or csv");
+	assert_string_equal(expected, "table, ecs (or json), otlp, ocsf or csv");
 }
 
 static void test_set_fields(void **state)
