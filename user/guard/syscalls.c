@@ -229,6 +229,7 @@ static const struct exception exceptions_all[] = {
 	{"ioctl", 1, WHOLE, TIOCGWINSZ},
 	{"ioctl", 1, WHOLE, FIONREAD},
 	{"ioctl", 1, WHOLE, FIONBIO},
+	{"ioctl", 1, WHOLE, TIOCOUTQ}, /* SIOCOUTQ: what a socket's receiver has not read */
 
 	/* Names of threads and of memory. */
 	{"prctl", 0, WHOLE, PR_SET_NAME},
