@@ -31,9 +31,9 @@ from who_situation import free_port  # noqa: E402
 import packages as debian  # noqa: E402
 
 __all__ = ("PATIENCE", "TREE", "Failure", "Skip", "Tool", "at_end", "await_exit", "await_true", "check", "end", "equal",
-           "get", "parse_events", "program", "room", "run", "suite_run", "test",
-           "BackEnd", "Feed", "arrived_equal", "free_port", "lines_of", "listening", "packages", "prefix_of", "recording", "recording_of",
-           "replay", "replayed", "shipper", "slow", "without")
+           "free_port", "get", "parse_events", "program", "room", "run", "suite_run", "test",
+           "BackEnd", "Feed", "arrived_equal", "lines_of", "listening", "packages", "prefix_of", "recording",
+           "recording_of", "replay", "replayed", "shipper", "slow", "without")
 
 
 def slow(why):
