@@ -14,8 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "guard/guard.h"
 #include "http_server.h"
 #include "lib/cleanup.h"
 #include "sink/http.h"
@@ -502,6 +504,48 @@ static void test_wait(void **state)
 	http_server_stop(server);
 }
 
+/* ---- behind a courier's guard ---- */
+
+/* In a child: whose answer is its exit status. */
+static int guarded_run(struct http_server *server)
+{
+	CLEANUP(post_free) struct post post = {0};
+	unsigned int port;
+	char url[64], why[256];
+	struct http_options options = {.url = url, .patience_ms = LONG_MS};
+	struct http *http;
+
+	if (sscanf(http_server_url(server), "http://127.0.0.1:%u/", &port) != 1)
+		return 2;
+	snprintf(url, sizeof(url), "http://localhost:%u/", port);
+	if (http_new(&options, &http, why, sizeof(why)))
+		return 3;
+	if (guard_courier((uint16_t)port, why, sizeof(why)))
+		return 4;
+	post_to(&post, http, url, "hello");
+	if (post.error)
+		fprintf(stderr, "%s\n", post.why);
+	http_free(http);
+	return post.error || post.answer.status != 200;
+}
+
+/* No thread is made, nothing is loaded, and the name is found all the same. */
+static void test_guarded(void **state)
+{
+	static const struct http_scene scene = {.answer = HTTP_OK("0", "")};
+	struct http_server *server = http_server_start(&scene, 1);
+	pid_t child = fork();
+	int status;
+
+	(void)state;
+	if (!child)
+		_exit(guarded_run(server));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	http_server_stop(server);
+}
+
 /* ---- TLS ---- */
 
 static char folder[] = "/tmp/portsnoop-http-XXXXXX";
@@ -674,6 +718,7 @@ int main(void)
 		cmocka_unit_test(test_nobody_there),
 		cmocka_unit_test(test_stream),
 		cmocka_unit_test(test_wait),
+		cmocka_unit_test(test_guarded),
 		cmocka_unit_test(test_tls),
 		cmocka_unit_test(test_tls_refused),
 		cmocka_unit_test(test_ca_refused),
