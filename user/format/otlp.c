@@ -338,7 +338,7 @@ static void record_write(struct format *format, struct buffer *out, const struct
 	buffer_append(out, "]}", 2);
 }
 
-static void line_write(struct format *format, struct buffer *out, const struct event *event,
+static void line_write(struct format *format, const struct event *event, struct buffer *out,
 		       struct cut *cut)
 {
 	if (format->whole)
@@ -353,8 +353,7 @@ static void line_write(struct format *format, struct buffer *out, const struct e
 
 static void otlp_event(struct format *format, const struct event *event, struct buffer *out)
 {
-	size_t start = out->length, length;
-	struct cut cut;
+	size_t start = out->length;
 
 	if (format->stream != event->stream || format->stream_id != event->stream->start.id)
 		origin_make(format, event);
@@ -362,16 +361,8 @@ static void otlp_event(struct format *format, const struct event *event, struct 
 		out->failed = true;
 		return;
 	}
-	line_write(format, out, event, NULL);
-	length = out->length - start;
-	if (!format->line_most || length <= format->line_most || out->failed)
-		return;
-	cut_begin(&cut, event);
-	out->length = start;
-	line_write(format, out, &cut.event, &cut);
-	cut_settle(&cut, length, format->line_most);
-	out->length = start;
-	line_write(format, out, &cut.event, &cut);
+	line_write(format, event, out, NULL);
+	cut_check(format, event, out, start, format->line_most, line_write);
 }
 
 const struct format_ops format_otlp = {
