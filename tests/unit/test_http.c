@@ -161,6 +161,35 @@ static void test_gzip(void **state)
 	http_server_stop(server);
 }
 
+/* What gains nothing goes as it is, and large bodies are not announced. */
+static void test_random(void **state)
+{
+	static const struct http_scene scene = {.answer = HTTP_OK("0", "")};
+	struct http_server *server = http_server_start(&scene, 1);
+	struct http *http = client(LONG_MS);
+	CLEANUP(post_free) struct post post = {0};
+	CLEANUP(buffer_free) struct buffer big = BUFFER_EMPTY;
+	const struct http_request *seen;
+	uint32_t number = 1;
+
+	(void)state;
+	while (big.length < 2000000) {
+		number = number * 1664525 + 1013904223;
+		if (number >> 24)
+			buffer_byte(&big, (char)(number >> 24));
+	}
+	buffer_byte(&big, '\0');
+	post_to(&post, http, http_server_url(server), big.data);
+	assert_int_equal(post.error, 0);
+	assert_int_equal(http_server_requests(server, &seen), 1);
+	assert_null(strcasestr(seen->head.data, "\r\nContent-Encoding:"));
+	assert_null(strcasestr(seen->head.data, "\r\nExpect:"));
+	assert_int_equal(seen->body.length, big.length - 1);
+	assert_memory_equal(seen->body.data, big.data, seen->body.length);
+	http_free(http);
+	http_server_stop(server);
+}
+
 static void test_connection_kept(void **state)
 {
 	static const struct http_scene scenes[] = {
@@ -707,6 +736,7 @@ int main(void)
 		cmocka_unit_test(test_request),
 		cmocka_unit_test(test_password),
 		cmocka_unit_test(test_gzip),
+		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_connection_kept),
 		cmocka_unit_test(test_no_proxy),
 		cmocka_unit_test(test_name),
