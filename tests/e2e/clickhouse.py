@@ -174,7 +174,8 @@ class Old(Server):
                 <path>{folder}/data/</path><tmp_path>{folder}/tmp/</tmp_path>
                 <users_config>users.xml</users_config><default_profile>default</default_profile>
                 <default_database>default</default_database><mark_cache_size>67108864</mark_cache_size>
-                <timezone>Asia/Tokyo</timezone></yandex>""",
+                <timezone>Asia/Tokyo</timezone>
+                <keep_alive_timeout>1</keep_alive_timeout></yandex>""",
             "users.xml": f"""<yandex><profiles><default></default></profiles><quotas><default></default></quotas>
                 <users><{USER}><password>{password}</password><networks><ip>127.0.0.1</ip></networks>
                 <profile>default</profile><quota>default</quota></{USER}></users></yandex>""",
@@ -357,11 +358,11 @@ def token():
 
 @for_each("a row that is refused is the only one")
 def refused(server):
-    file = host("web1", 500)
+    file = host("web1", 1000)
     events = replayed(file)
-    long = [event for event in events if len(get(event, "process.name") or "") > 8]
-    check(0 < len(long) < len(events) / 2, "it needs names of both kinds")
-    server.table_make(comm="FixedString(8)")
+    long = [event for event in events if len(get(event, "error.code") or "") > 12]
+    check(0 < len(long) < 30, "some that the table has no room for:", len(long))
+    server.table_make(error="FixedString(12)")
     done = run("replay", "--release", "--sink", server.url(), file)
     equal(done.status, 1, f"exit status, it said {done.words()!r}")
     check(f"{len(long)} refused" in done.words(), "what it says:", done.words())
