@@ -14,7 +14,7 @@ const zlib = require("zlib");
 const [, , chdb, folder, portFile] = process.argv;
 const { Session } = require(chdb);
 const session = new Session(folder);
-const { USER, PASSWORD } = process.env; // what a request must have, if given
+const { USER, PASSWORD } = process.env; // what a request must have, if given; PORT: to listen on
 
 function statusOf(code) {
 	if ([60, 81, 115, 47, 46].includes(code)) return 404;
@@ -60,7 +60,7 @@ const server = http.createServer((request, response) => {
 	});
 });
 
-server.listen(0, "127.0.0.1", () => {
+server.listen(Number(process.env.PORT || 0), "127.0.0.1", () => {
 	fs.writeFileSync(portFile + ".new", String(server.address().port));
 	fs.renameSync(portFile + ".new", portFile);
 });
