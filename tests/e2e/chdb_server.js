@@ -9,6 +9,7 @@
 "use strict";
 const fs = require("fs");
 const http = require("http");
+const zlib = require("zlib");
 
 const [, , chdb, folder, portFile] = process.argv;
 const { Session } = require(chdb);
@@ -42,7 +43,9 @@ const server = http.createServer((request, response) => {
 	request.on("end", () => {
 		const url = new URL(request.url, "http://localhost");
 		const given = url.searchParams.get("query");
-		const query = (given ? given + "\n" : "") + Buffer.concat(parts).toString("utf8");
+		const packed = request.headers["content-encoding"] === "gzip";
+		const body = Buffer.concat(parts);
+		const query = (given ? given + "\n" : "") + (packed ? zlib.gunzipSync(body) : body);
 		url.searchParams.delete("query");
 		if (url.pathname === "/ping") return answer(response, 200, "Ok.\n");
 		if (USER && (request.headers["x-clickhouse-user"] !== USER ||

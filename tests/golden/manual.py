@@ -243,10 +243,17 @@ def configuration():
         path = os.path.join(folder, "portsnoop.conf")
         names = re.findall(r"^#([a-z-]+) = ", text, re.M)
         with open(path, "w", encoding="utf-8") as file:
-            file.write(re.sub(r"^#([a-z-]+ = )", r"\1", text, flags=re.M))
-        said = run(PROGRAM, "record", "--config", path, "--db", os.path.join(folder, "history.db"), "--replay",
-                   os.path.join(TREE, "tests/golden/stream/blocked.rec"))
-    if said.returncode:
+            file.write(re.sub(r"^#([a-z-]+ = )", r"\1", re.sub(r"^#(sink|spool|format) = .*", "", text, flags=re.M),
+                              flags=re.M))
+        words = ("--config", path, "--replay", os.path.join(TREE, "tests/golden/stream/blocked.rec"))
+        said = run(PROGRAM, "record", "--db", os.path.join(folder, "history.db"), *words)
+        if said.returncode:
+            return said.stderr
+        # Nobody is to be sent anything: they are understood, and then find no place.
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(re.sub(r"^#((?:sink|format) = )", r"\1", text, flags=re.M))
+        said = run(PROGRAM, "record", "--spool", os.path.join(folder, "none/spool"), *words)
+    if said.returncode != 1 or "the spool " not in said.stderr:
         return said.stderr
     # What is said in one line and then is over has no place in a file.
     options = {re.search(r"--([a-z-]+)", label).group(1) for label, _ in helped("record", "--help")[1]}
@@ -397,7 +404,10 @@ def main():
          {"--port", "--save", "--version"}, {"--wait"})
     test("bash: help, and a command", only, ("help", "ex"), {"explain"})
     test("bash: the value behind =", only, ("trace", "--output", "=", "j"), {"json"})
-    test("bash: nothing yet behind =", only, ("trace", "--output", "="), {"table", "ecs", "json", "otlp", "ocsf", "csv"})
+    test("bash: nothing yet behind =", only, ("trace", "--tier", "="),
+         {"auto", "fentry", "kprobe", "tracepoint"})
+    test("bash: kinds of sinks", offers, ("trace", "--sink", "sys"),
+         {"syslog", "syslog:unix:", "syslog:udp:", "syslog:tcp:"})
     test("bash: the next word of a list", only, ("trace", "--proto", "tcp,udpl"), {"tcp,udplite"})
     test("bash: a value without a command", only, ("--tier", "f"), {"fentry"})
     test("bash: users", offers, ("trace", "-u", "ro"), {"root"})
@@ -411,6 +421,7 @@ def main():
          "say who has a port now, or wait for it")
     test("zsh: options, with what they do", zsh_offers, "portsnoop who --", "--wait-free",
          "wait until the ports are given back, TIME_WAIT included")
+    test("zsh: kinds of sinks", zsh_offers, "portsnoop record --sink=", "clickhouse", "journald")
     test("zsh: values", zsh_offers, "portsnoop trace --output=", "table", "json", "csv")
     test("zsh: the next word of a list", zsh_offers, "portsnoop trace --proto tcp,udpl", "tcp,udplite")
     test("zsh: options without a command are those of trace", zsh_offers, "portsnoop --tie", "--tier=")

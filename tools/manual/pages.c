@@ -108,7 +108,10 @@ static const struct page_section trace_sections[] = {
 	 "\n"
 	 "The best that can be attached is taken, unless --tier names one. What it cannot see "
 	 "stands in the first record of the stream."},
-	{"EXIT STATUS", EXIT_TRACE "\nWith a COMMAND, it is the command's own."},
+	{"SINKS", sinks_section},
+	{"EXIT STATUS",
+	 EXIT_TRACE "\nWith a COMMAND, it is the command's own. It is 1 as well when all sinks "
+		    "have ended before; one that is away has not."},
 	{"ENVIRONMENT", OUTPUT_ENVIRONMENT},
 	{"FILES", SERVICE_FILES},
 	{"EXAMPLES", "Failures only, with who stood in the way:\n"
@@ -126,7 +129,12 @@ static const struct page_section trace_sections[] = {
 		     "A night to look at later:\n"
 		     "\n"
 		     "  # portsnoop trace --save night.psn --duration 8h >/dev/null\n"
-		     "  $ portsnoop replay night.psn --failed --columns time,comm,local,result"},
+		     "  $ portsnoop replay night.psn --failed --columns time,comm,local,result\n"
+		     "\n"
+		     "Failures into the journal, and all of it into a file:\n"
+		     "\n"
+		     "  # portsnoop trace --failed --sink journald\n"
+		     "  # portsnoop trace --sink file:/var/log/ports.json,rotate-size=100M"},
 	{0},
 };
 
@@ -287,10 +295,14 @@ static const struct page_section explain_sections[] = {
 
 static const struct page_section replay_sections[] = {
 	{"OUTPUT", OUTPUT_FIELDS},
-	{"EXIT STATUS", EXIT_TRACE},
+	{"SINKS", sinks_section},
+	{"EXIT STATUS",
+	 EXIT_TRACE "\nIt is 1 as well when a sink did not get, or did not take, all of it."},
 	{"ENVIRONMENT", OUTPUT_ENVIRONMENT "TZ\tthe time zone of the table\n"},
-	{"EXAMPLES", "  $ portsnoop replay night.psn --failed --columns time,comm,local,result\n"
-		     "  $ zstdcat night.psn.zst | portsnoop replay -o json - | jq .message"},
+	{"EXAMPLES",
+	 "  $ portsnoop replay night.psn --failed --columns time,comm,local,result\n"
+	 "  $ zstdcat night.psn.zst | portsnoop replay -o json - | jq .message\n"
+	 "  $ portsnoop replay --sink clickhouse:http://db.example.org:8123/ night.psn"},
 	{0},
 };
 
@@ -305,12 +317,16 @@ static const struct page_section record_sections[] = {
 	{"CONFIGURATION",
 	 "/etc/portsnoop/portsnoop.conf has one option a line, by its long name: NAME = VALUE. "
 	 "Lines that begin with # are comments. Flags take yes, no, true or false. What stands on "
-	 "the command line wins. SIGHUP makes a running portsnoop read the file again; new limits "
-	 "(max-size, max-age) hold at once.\n"
+	 "the command line wins. Each sink has a line of its own. SIGHUP makes a running portsnoop "
+	 "read the file again; new limits (max-size, max-age) hold at once, the rest from the "
+	 "next start on.\n"
 	 "\n"
 	 "  # keep three months, but not more than 4 GiB\n"
 	 "  max-age = 90d\n"
-	 "  max-size = 4G"},
+	 "  max-size = 4G\n"
+	 "  sink = journald\n"
+	 "  sink = tcp:logs.example.org:5170,format=ocsf"},
+	{"SINKS", sinks_section},
 	{"THE SERVICE",
 	 "portsnoop.service runs this command as the user portsnoop. Once it watches, it gives "
 	 "up all capabilities, takes on no new privileges and allows itself only the system calls "
@@ -337,7 +353,8 @@ static const struct page_section record_sections[] = {
 	{"FILES",
 	 "/etc/portsnoop/portsnoop.conf\tthe configuration\n"
 	 "/var/lib/portsnoop/history.db\tthe database, see portsnoop-history(8); beside it "
-	 "history.db-wal and history.db-shm of SQLite, and history.db.lock of the one writer\n"
+	 "history.db-wal and history.db-shm of SQLite, history.db.lock of the one writer, and "
+	 "history.db-spool/ with what sinks could not deliver yet, unless --spool is given\n"
 	 "/run/portsnoop/\tsockets of the running portsnoops"},
 	{"EXAMPLES", "A history of one's own, without the service:\n"
 		     "\n"

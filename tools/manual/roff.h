@@ -26,6 +26,8 @@ extern const struct page page_list[]; /* ended by one without sections */
 
 extern const char sql_section[]; /* the views of the history's database */
 
+extern const char sinks_section[]; /* of trace, replay and record */
+
 /* Behind this text stands a list of all metrics. */
 extern const char metrics_section[];
 void metrics_list(struct buffer *out);

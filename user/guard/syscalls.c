@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/perf_event.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -168,6 +169,11 @@ static const char *const allowed_service[] = {
 	"accept4",
 };
 
+/* Of a courier that stays on this machine: journald takes what is long as a file. */
+static const char *const allowed_local[] = {
+	"memfd_create",
+};
+
 /* Of a courier that talks to a network: what resolvers and libcurl take. */
 static const char *const allowed_remote[] = {
 	"socketpair",
@@ -246,7 +252,14 @@ static const struct exception exceptions_service[] = {
 	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | \
 	 CLONE_NEWCGROUP)
 
+static const struct exception exceptions_local[] = {
+	/* What of it was not read yet. */
+	{"ioctl", 1, WHOLE, SIOCOUTQ},
+	{"fcntl", 1, WHOLE, F_ADD_SEALS},
+};
+
 static const struct exception exceptions_remote[] = {
+	{"ioctl", 1, WHOLE, SIOCOUTQ},
 	{"socket", 0, WHOLE, AF_INET},
 	{"socket", 0, WHOLE, AF_INET6},
 	{"sendmmsg", 3, MSG_FASTOPEN, 0},
@@ -282,7 +295,7 @@ struct allowance {
 static const struct allowance common = ALLOWANCE(allowed, exceptions_all);
 static const struct allowance allowances[] = {
 	[SYSCALLS_SERVICE] = ALLOWANCE(allowed_service, exceptions_service),
-	[SYSCALLS_COURIER] = {0},
+	[SYSCALLS_COURIER] = ALLOWANCE(allowed_local, exceptions_local),
 	[SYSCALLS_REMOTE_COURIER] = ALLOWANCE(allowed_remote, exceptions_remote),
 };
 

@@ -163,8 +163,6 @@ static void settle_look(struct courier *courier)
 			       courier->sink.rejected - courier->rejected);
 		if (courier->sink.rejected != courier->rejected)
 			why_say(courier, -EBADMSG);
-		if (courier->sink.rejected != courier->rejected)
-			why_say(courier, -EBADMSG);
 		courier->settled = settled;
 		courier->rejected = courier->sink.rejected;
 	}
@@ -293,10 +291,17 @@ static void batch_refused(struct courier *courier, size_t frames)
 	}
 }
 
+static void batch_stalled(struct courier *courier)
+{
+	if (*courier->sink.why)
+		why_say(courier, -EAGAIN);
+	retry_failed(&courier->stalled, monotonic());
+}
+
 static void batch_send(struct courier *courier)
 {
 	struct batch *batch = &courier->batch;
-	size_t count;
+	size_t count = 0;
 	ssize_t result = pending_batch(&courier->pending, courier->limit, batch);
 
 	courier->linger_until = 0;
@@ -312,7 +317,7 @@ static void batch_send(struct courier *courier)
 	else if (result == -EBADMSG)
 		batch_refused(courier, count && count < batch->count ? count : batch->count);
 	else if (!result || result == -EAGAIN)
-		retry_failed(&courier->stalled, monotonic());
+		batch_stalled(courier);
 	else
 		connection_failed(courier, result);
 }

@@ -54,6 +54,19 @@ static char *spool_folder(const char *folder, const char *name)
 	return NULL;
 }
 
+static void found_say(const struct outlet *outlet)
+{
+	struct channel_state state;
+
+	channel_state_read(outlet->channel, &state);
+	if (state.found)
+		log_message("sink %s: %" PRIu64 " event%s of an earlier run to deliver first",
+			    outlet->spec.name, state.found, state.found == 1 ? "" : "s");
+	if (state.damaged)
+		log_message("sink %s: %" PRIu64 " damaged piece%s of its spool left out",
+			    outlet->spec.name, state.damaged, state.damaged == 1 ? "" : "s");
+}
+
 int outlet_open(struct outlet *outlet, const struct sinks_options *options, char *why, size_t size)
 {
 	CLEANUP_FREE char *spool = options->spool ? spool_folder(options->spool, outlet->spec.name)
@@ -77,8 +90,10 @@ int outlet_open(struct outlet *outlet, const struct sinks_options *options, char
 	if (error)
 		return error;
 	outlet->pidfd = (int)syscall(SYS_pidfd_open, outlet->pid, 0);
-	if (outlet->pidfd >= 0)
+	if (outlet->pidfd >= 0) {
+		found_say(outlet);
 		return 0;
+	}
 	error = -errno;
 	snprintf(why, size, "pidfd_open: %s", strerror(-error));
 	return error; /* the courier sees the end of the channel */

@@ -28,6 +28,7 @@ static void spool_recount(struct pending *pending)
 	}
 	state->spooled = frames;
 	state->spooled_bytes = pending->spool ? spool_bytes(pending->spool) : 0;
+	state->damaged = pending->spool ? spool_damaged(pending->spool) : 0;
 }
 
 void pending_begin(struct pending *pending, struct channel *channel, struct spool *spool)
@@ -98,6 +99,12 @@ int pending_batch(struct pending *pending, size_t most, struct batch *batch)
 	buffer_reset(&batch->bytes);
 	batch->count = 0;
 	result = batch_fill(pending, most, batch);
+	if (result < 0 && result != -ENOMEM && pending->spool && !pending->sent) {
+		snprintf(pending->state->why, sizeof(pending->state->why),
+			 "the spool cannot be read: %s", strerror(-result));
+		spool_leave_out(pending->spool);
+		result = 0;
+	}
 	if (pending->spool)
 		spool_recount(pending);
 	bytes = batch->bytes.data;

@@ -13,7 +13,7 @@
 
 #define PENDING_AGE_MS 1000 /* what is older in the channel goes into the spool */
 
-/* Copies: valid until the next pending_batch(), whatever becomes of the pending. */
+/* Copies: valid until the next pending_batch(), whatever becomes of the frames. */
 struct batch {
 	struct frame frames[SINK_BATCH];
 	size_t count;
@@ -40,7 +40,8 @@ void pending_end(struct pending *pending); /* closes the spool */
 uint64_t pending_frames(struct pending *pending);
 uint64_t pending_unsent(struct pending *pending);
 
-/* Those that come after the sent ones, `most` at most. 0: there are none; negative errno. */
+/* Those that come after the sent ones, `most` at most. 0: there are none now; negative errno:
+ * they cannot be read. What cannot be read and is the oldest of all is lost. */
 int pending_batch(struct pending *pending, size_t most, struct batch *batch);
 
 /* Of the oldest, these have arrived, or (`rejected` of them) were thrown away there. */

@@ -19,6 +19,7 @@
 #include "lib/signals.h"
 #include "sink/kinds.h"
 #include "sink/outlet.h"
+#include "sink/syslog_head.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 /* A gap ends when there is room for more than its record, or there would soon be one for
@@ -33,6 +34,7 @@
 struct group {
 	const struct format_ops *ops;
 	bool no_args;
+	bool syslog; /* a head first: syslog_head.h */
 	struct format *format;
 	struct buffer text; /* of the event `sequence` */
 	bool ready;
@@ -53,14 +55,16 @@ static int group_find(struct sinks *sinks, const struct sink_spec *spec, unsigne
 {
 	const struct format_ops *ops = spec->format;
 	const struct format_options wish = {.no_args = !spec->args, .line_most = SINKS_LINE_MOST};
+	const bool syslog = spec->kind == SINK_SYSLOG;
 	struct group *group = sinks->groups;
 
 	for (unsigned int i = 0; i < sinks->group_count; i++, group++)
-		if (group->ops == ops && group->no_args == wish.no_args) {
+		if (group->ops == ops && group->no_args == wish.no_args &&
+		    group->syslog == syslog) {
 			*index = i;
 			return 0;
 		}
-	*group = (struct group){.ops = ops, .no_args = wish.no_args};
+	*group = (struct group){.ops = ops, .no_args = wish.no_args, .syslog = syslog};
 	group->format = ops->open(&wish);
 	if (!group->format)
 		return -ENOMEM;
@@ -138,8 +142,16 @@ int sinks_open(const struct sinks_options *options, struct sinks **sinks, char *
 /* NULL: without memory. */
 static const struct buffer *group_render(struct group *group, const struct event *event)
 {
+	size_t head;
+
 	buffer_reset(&group->text);
+	if (group->syslog)
+		syslog_head(event, &group->text);
+	head = group->text.length;
 	group->ops->event(group->format, event, &group->text);
+	/* What a format leaves out has no head either. */
+	if (group->text.length == head)
+		group->text.length = 0;
 	return group->text.failed ? NULL : &group->text;
 }
 
