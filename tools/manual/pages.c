@@ -7,8 +7,9 @@
 	"2\tthe command line was wrong, and nothing was done\n"
 
 #define OUTPUT_FIELDS                                                                              \
-	"The json output has one object a line, shaped by the Elastic Common Schema, with one "    \
-	"private object, portsnoop. What is not known is absent.\n"                                \
+	"The ecs output, also called json, has one object a line, shaped by the Elastic Common "   \
+	"Schema, with one private object, portsnoop. What is not known is absent. "                \
+	"portsnoop-fields(5) has all of it, and its names in the other formats.\n"                 \
 	"\n"                                                                                       \
 	"event.action\tbound-socket, connected-to, connection-established, connection-failed, "    \
 	"listen-for-connections, autobound-socket, released-port (with --release), lost-events, "  \
@@ -439,14 +440,14 @@ static const struct page_section report_sections[] = {
 
 const struct page page_list[] = {
 	{NULL, program_sections, "ss(8), lsof(8)"},
-	{"trace", trace_sections, "portsnoop-replay(8), portsnoop-doctor(8)"},
+	{"trace", trace_sections, "portsnoop-fields(5), portsnoop-replay(8), portsnoop-doctor(8)"},
 	{"who", who_sections, "portsnoop-history(8), ss(8), lsof(8)"},
 	{"rate", rate_sections, "portsnoop-trace(8), ss(8)"},
 	{"pool", pool_sections, "portsnoop-who(8), ip(7), ip-netns(8)"},
 	{"explain", explain_sections, "services(5)"},
-	{"replay", replay_sections, "portsnoop-trace(8)"},
+	{"replay", replay_sections, "portsnoop-fields(5), portsnoop-trace(8)"},
 	{"doctor", doctor_sections, NULL},
-	{"record", record_sections, "portsnoop-history(8), systemctl(1)"},
+	{"record", record_sections, "portsnoop-fields(5), portsnoop-history(8), systemctl(1)"},
 	{"report", report_sections, "portsnoop-history(8), portsnoop-record(8)"},
 	{"history", history_sections, "portsnoop-record(8), systemd.time(7), sqlite3(1)"},
 	{0},
