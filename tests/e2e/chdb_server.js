@@ -47,6 +47,8 @@ const server = http.createServer((request, response) => {
 		const body = Buffer.concat(parts);
 		const query = (given ? given + "\n" : "") + (packed ? zlib.gunzipSync(body) : body);
 		url.searchParams.delete("query");
+		url.searchParams.delete("wait_end_of_query"); // it always does
+		url.searchParams.delete("wait_end_of_query"); // it always does
 		if (url.pathname === "/ping") return answer(response, 200, "Ok.\n");
 		if (USER && (request.headers["x-clickhouse-user"] !== USER ||
 			     request.headers["x-clickhouse-key"] !== PASSWORD))

@@ -264,7 +264,7 @@ static void sockets_put(struct buffer *out, const struct question *question)
 		/* When it was claimed: a release may be the only row that is left of it. */
 		buffer_printf(out,
 			      " AND min(if(action = 'released-port' AND duration < time,"
-			      " time - duration, time)) <= %" PRIu64,
+			      " toUInt64(time - duration), time)) <= %" PRIu64,
 			      bound(query->until));
 	if (query->since != INT64_MIN)
 		/* Released since, or not at all. */
