@@ -223,6 +223,8 @@ def known(event, host):
         del own[name]
     for name in {"reserved", "pool", "privileged", "own_range"} & set(own.get("class", {})):
         del own["class"][name]
+    if own.get("blocked_by") == []:  # and why, which is not known either
+        del own["blocked_by"], own["blocked_by_total"]
     event.get("process", {}).pop("args", None)  # left out of what leaves a host
     check(event["host"]["name"] == host, event["host"])
     return json.dumps(event, sort_keys=True)

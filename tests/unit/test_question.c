@@ -250,6 +250,9 @@ static void streams_and_beats(void **state)
 	struct buffer out = BUFFER_EMPTY;
 
 	(void)state;
+	question_lost(&out, &question);
+	has(taken(&out), "WHERE local_port = 0 AND action = 'lost-events' ORDER BY host, "
+			 "substring(id, 1, 16), time LIMIT 1 BY host, id FORMAT");
 	question_streams(&out, &question);
 	has(taken(&out), "FROM `a`.`b` WHERE local_port = 0 AND action IN ('stream-start', "
 			 "'stream-end', 'heartbeat', 'lost-events') GROUP BY host, stream");

@@ -349,7 +349,7 @@ void question_streams(struct buffer *out, const struct question *question)
 	buffer_text(out, " GROUP BY host, stream ORDER BY host, first, stream FORMAT TabSeparated");
 }
 
-#define IN_TIME " ORDER BY host, " STREAM ", time FORMAT TabSeparated"
+#define IN_TIME " ORDER BY host, " STREAM ", time LIMIT 1 BY host, id FORMAT TabSeparated"
 
 void question_lost(struct buffer *out, const struct question *question)
 {
