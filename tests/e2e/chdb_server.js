@@ -57,7 +57,7 @@ const server = http.createServer((request, response) => {
 			answer(response, 200, run(query, [...url.searchParams]));
 		} catch (error) {
 			const code = error.clickhouseCode ?? Number(/Code: (\d+)/.exec(error.message)?.[1]);
-			answer(response, statusOf(code), error.message + "\n");
+			answer(response, statusOf(code), error.message.replace(/^Query failed: /, "") + "\n");
 		}
 	});
 });
