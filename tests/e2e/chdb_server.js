@@ -47,6 +47,8 @@ const server = http.createServer((request, response) => {
 		const body = Buffer.concat(parts);
 		const query = (given ? given + "\n" : "") + (packed ? zlib.gunzipSync(body) : body);
 		url.searchParams.delete("query");
+		url.searchParams.delete("wait_end_of_query"); // it always does
+		url.searchParams.delete("wait_end_of_query"); // it always does
 		if (url.pathname === "/ping") return answer(response, 200, "Ok.\n");
 		if (USER && (request.headers["x-clickhouse-user"] !== USER ||
 			     request.headers["x-clickhouse-key"] !== PASSWORD))
@@ -55,7 +57,7 @@ const server = http.createServer((request, response) => {
 			answer(response, 200, run(query, [...url.searchParams]));
 		} catch (error) {
 			const code = error.clickhouseCode ?? Number(/Code: (\d+)/.exec(error.message)?.[1]);
-			answer(response, statusOf(code), error.message + "\n");
+			answer(response, statusOf(code), error.message.replace(/^Query failed: /, "") + "\n");
 		}
 	});
 });
