@@ -121,9 +121,10 @@ static int network_check(struct ready *ready)
 		if (fd >= 0 || errno != EAFNOSUPPORT)
 			return 0;
 	}
-	snprintf(ready->why, sizeof(ready->why),
-		 "no network here; a unit of systemd needs RestrictAddressFamilies=AF_INET AF_INET6 "
-		 "and IPAddressAllow=, see portsnoop.conf");
+	snprintf(
+		ready->why, sizeof(ready->why),
+		"no network here; a unit of systemd needs RestrictAddressFamilies=AF_INET AF_INET6 "
+		"and IPAddressAllow=, see portsnoop.conf");
 	return -EAFNOSUPPORT;
 }
 
