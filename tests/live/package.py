@@ -98,6 +98,7 @@ def install():
     folder = room()
     files = installed(folder, "install")
     for name in ("usr/local/bin/portsnoop", "usr/local/share/man/man8/portsnoop-trace.8",
+                 "usr/local/share/man/man5/portsnoop-fields.5",
                  "usr/local/share/bash-completion/completions/portsnoop",
                  "usr/local/share/zsh/site-functions/_portsnoop", "etc/portsnoop/portsnoop.conf",
                  "usr/local/lib/systemd/system/portsnoop.service"):
