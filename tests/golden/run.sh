@@ -143,6 +143,18 @@ PYTHON
 	fi
 done
 
+# refused FORMAT: fields are not to be chosen
+refused() {
+	rendered claims -o "$1" -f process.pid
+	if [ "$status" -eq 2 ] && ! [ -s "$room/out" ] && grep -q -- "--fields is for .*: $1 has" "$room/err"; then
+		pass "$1 has no --fields"
+	else
+		fail "$1 has no --fields" "exit status $status: $(cat "$room/err")"
+	fi
+}
+refused otlp
+refused ocsf
+
 golden claims fields.csv -o csv -f message,portsnoop.known_uses,network.type
 golden claims fields.json -o json -f portsnoop.local.port,process.pid,message
 golden claims columns.table -o table --columns TIME,PORT,MESSAGE

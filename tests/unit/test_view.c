@@ -73,7 +73,14 @@ static void spy_close(struct format *format)
 	strcat((char *)format, ")");
 }
 
-static const struct format_ops spy = {"spy", "", spy_open, spy_begin, spy_event, spy_close};
+static const struct format_ops spy = {
+	.name = "spy",
+	.help = "",
+	.open = spy_open,
+	.begin = spy_begin,
+	.event = spy_event,
+	.close = spy_close,
+};
 
 struct chain {
 	struct view_options options;
@@ -454,7 +461,15 @@ static void test_set_format(void **state)
 	assert_int_equal(view_set_format("xml", &format, &expected), -EINVAL);
 	assert_int_equal(view_set_format("", &format, &expected), -EINVAL);
 	assert_ptr_equal(format, &format_table);
-	assert_string_equal(expected, "table, json or csv");
+	assert_string_equal(expected, "table, ecs (or json), otlp, ocsf or csv");
+	assert_int_equal(view_set_format("ecs", &format, &expected), 0);
+	assert_ptr_equal(format, &format_json);
+	assert_int_equal(view_set_format("otlp", &format, &expected), 0);
+	assert_ptr_equal(format, &format_otlp);
+	assert_int_equal(view_set_format("ocsf", &format, &expected), 0);
+	assert_ptr_equal(format, &format_ocsf);
+	/* for sinks alone */
+	assert_int_equal(view_set_format("otlp-record", &format, &expected), -EINVAL);
 }
 
 static void test_set_fields(void **state)
