@@ -43,11 +43,6 @@ bool journal_name(const struct field *field, char *name)
 	return true;
 }
 
-static bool field_chosen(const struct field *field, const struct format_options *options)
-{
-	return !field->people && !(options->no_args && !strcmp(field->path, "process.args"));
-}
-
 static struct format *journal_open(const struct format_options *options)
 {
 	struct format *format =
@@ -58,7 +53,7 @@ static struct format *journal_open(const struct format_options *options)
 	for (unsigned int i = 0; i < field_count; i++) {
 		struct named *named = &format->fields[format->count];
 
-		if (!field_chosen(&field_table[i], options) ||
+		if (!format_shows(options, &field_table[i]) ||
 		    !journal_name(&field_table[i], named->name))
 			continue;
 		named->field = &field_table[i];
