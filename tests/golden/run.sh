@@ -139,6 +139,18 @@ for file in "$expected"/*.rec; do
 	done
 	rendered "$recording" --release -o csv
 	cp "$room/out" "$room/before"
+	different=
+	for format in ecs otlp ocsf csv; do
+		rendered "$recording" --release -o "$format"
+		cp "$room/out" "$room/shown"
+		rendered "$recording" --release --sink stdout --format "$format"
+		[ "$status" -eq 0 ] && cmp "$room/shown" "$room/out" || different="$different $format"
+	done
+	if [ -z "$different" ]; then
+		pass "$recording by a sink"
+	else
+		fail "$recording by a sink" "is not the same in$different: $(cat "$room/err")"
+	fi
 	rendered "$recording" --release -o csv
 	if cmp "$room/before" "$room/out"; then
 		pass "$recording again"

@@ -81,9 +81,17 @@ static void mark_settle(struct connection *connection)
 
 /* ---- sending ---- */
 
-void connection_begin(struct connection *connection, int fd, enum connection_kind kind,
-		      bool datagrams)
+int connection_begin(struct connection *connection, int fd, enum connection_kind kind,
+		     bool datagrams)
 {
+	int queued, error;
+
+	/* Without that no frame would ever have arrived. */
+	if (ioctl(fd, SIOCOUTQ, &queued)) {
+		error = -errno;
+		close(fd);
+		return error;
+	}
 	connection->fd = fd;
 	connection->kind = kind;
 	connection->datagrams = datagrams;
@@ -94,6 +102,7 @@ void connection_begin(struct connection *connection, int fd, enum connection_kin
 	connection->done = connection->first = connection->count = 0;
 	connection->window_most = 0;
 	buffer_reset(&connection->rest);
+	return 0;
 }
 
 void connection_end(struct connection *connection)

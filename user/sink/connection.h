@@ -46,9 +46,10 @@ struct connection {
 
 #define CONNECTION_NONE ((struct connection){.fd = -1})
 
-/* Takes over a connected socket, which does not block. */
-void connection_begin(struct connection *connection, int fd, enum connection_kind kind,
-		      bool datagrams);
+/* Takes over a connected socket, which does not block. 0, or negative errno, and it is closed:
+ * the kernel does not tell how much is on its way. */
+int connection_begin(struct connection *connection, int fd, enum connection_kind kind,
+		     bool datagrams);
 void connection_end(struct connection *connection);  /* closes it; keeps memory */
 void connection_free(struct connection *connection); /* and gives that back */
 

@@ -14,7 +14,6 @@
 #include "sink/courier_inside.h"
 
 #define NEVER UINT64_MAX
-#define SETTLE_MS 100
 
 static uint64_t monotonic(void)
 {
@@ -149,6 +148,23 @@ static void connection_works(struct courier *courier)
 	courier->pending.state->since = 0;
 }
 
+/* When to ask again. */
+static void settle_plan(struct courier *courier)
+{
+	const struct sink_ops *ops = courier->ops;
+	const uint64_t now = monotonic();
+	unsigned int ms;
+
+	if (!courier->pending.sent)
+		return;
+	if (!ops->settles_in_ms) {
+		retry_failed(&courier->settle, now);
+		return;
+	}
+	ms = ops->settles_in_ms(&courier->sink);
+	courier->settle.due = now + (ms ? ms : 1) * NS_PER_MS;
+}
+
 static void settle_look(struct courier *courier)
 {
 	struct pending *pending = &courier->pending;
@@ -170,12 +186,7 @@ static void settle_look(struct courier *courier)
 		connection_works(courier);
 		courier->settle.failures = 0;
 	}
-	if (pending->sent) {
-		courier->settle.least_ms = courier->ops->settles_in_ms
-						   ? courier->ops->settles_in_ms(&courier->sink)
-						   : SETTLE_MS;
-		retry_failed(&courier->settle, monotonic());
-	}
+	settle_plan(courier);
 }
 
 /* ---- the connection ---- */

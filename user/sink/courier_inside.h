@@ -8,6 +8,7 @@
 #include "sink/retry.h"
 
 #define NS_PER_MS UINT64_C(1000000)
+#define COURIER_SETTLE_LEAST_MS 100
 #define COURIER_SETTLE_MOST_MS 5000
 
 struct courier {

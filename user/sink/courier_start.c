@@ -177,7 +177,7 @@ void courier_run(const struct courier_options *options, int ready_fd)
 		.limit = SINK_BATCH,
 		.away = {.least_ms = COURIER_RETRY_LEAST_MS, .most_ms = COURIER_RETRY_MOST_MS},
 		.stalled = {.least_ms = 10, .most_ms = 1000},
-		.settle = {.most_ms = COURIER_SETTLE_MOST_MS},
+		.settle = {.least_ms = COURIER_SETTLE_LEAST_MS, .most_ms = COURIER_SETTLE_MOST_MS},
 	};
 	struct ready ready = {0};
 
