@@ -11,17 +11,10 @@ import json
 import re
 import sys
 
+from flat import flat
+
 CELL = r'(?:"(?:[^"\n\r]|"")*"|[^",\n\r]*)'
 ROW = re.compile(rf"{CELL}(?:,{CELL})*")
-
-
-def flat(value, path=""):
-    if type(value) is not dict:
-        return {path: value}
-    found = {}
-    for name, part in value.items():
-        found.update(flat(part, f"{path}.{name}" if path else name))
-    return found
 
 
 def unescaped(text):
