@@ -124,8 +124,9 @@ def check(request, event):
     record, = scope["logRecords"]
     message(record, "logRecord")
     assert record["timeUnixNano"] == record["observedTimeUnixNano"] == str(nanoseconds(event["@timestamp"]))
-    warning = event["event"].get("outcome") == "failure" or event["event"]["action"] == "lost-events"
-    assert (record["severityNumber"], record["severityText"]) == ((13, "WARN") if warning else (9, "INFO"))
+    severity = (13, "WARN") if event["event"]["action"] == "lost-events" else (
+        (10, "NOTICE") if event["event"].get("outcome") == "failure" else (9, "INFO"))
+    assert (record["severityNumber"], record["severityText"]) == severity
     assert record["eventName"] == "portsnoop." + EVENTS[event["event"]["action"]]
     assert value_of(record["body"]) == event["message"]
     expected = {}
