@@ -15,6 +15,7 @@ import json
 import math
 import os
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -26,12 +27,13 @@ sys.path.insert(0, os.path.join(TREE, "tests", "live"))
 
 from behavior_tool import (PATIENCE, Failure, Skip, Tool, at_end, await_exit, await_true, check, end,  # noqa: E402
                            equal, get, parse_events, program, room, run, suite_run, test)
+from who_situation import free_port  # noqa: E402
 import packages as debian  # noqa: E402
 
 __all__ = ("PATIENCE", "TREE", "Failure", "Skip", "Tool", "at_end", "await_exit", "await_true", "check", "end", "equal",
-           "get", "parse_events", "program", "room", "run", "suite_run", "test",
-           "BackEnd", "Feed", "arrived_equal", "lines_of", "packages", "prefix_of", "recording", "recording_of",
-           "replay", "replayed", "shipper", "slow", "without")
+           "free_port", "get", "parse_events", "program", "room", "run", "suite_run", "test",
+           "BackEnd", "Feed", "arrived_equal", "lines_of", "listening", "packages", "prefix_of", "recording",
+           "recording_of", "replay", "replayed", "shipper", "slow", "without")
 
 
 def slow(why):
@@ -61,10 +63,20 @@ def prefix_of(name):
     return ["unshare", "-m", "sh", "-c", OVERLAY, "sh", packages(name)]
 
 
-def shipper(name):
-    """The text of a configuration of tools/shippers/."""
+def shipper(name, **replaced):
+    """A configuration of tools/shippers/, in which some words are those of the test."""
     with open(os.path.join(TREE, "tools", "shippers", name), encoding="utf-8") as file:
-        return file.read()
+        text = file.read()
+    for words, own in replaced.items():
+        check(words in text, f"{name} does not have", words)
+        text = text.replace(words, str(own))
+    return text
+
+
+def listening(port):
+    """Whether somebody takes TCP connections on that port of this machine."""
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
 
 
 class BackEnd:

@@ -8,7 +8,6 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sched.h>
 #include <seccomp.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -175,9 +174,8 @@ static const char *const allowed_local[] = {
 	"memfd_create",
 };
 
-/* Of a courier that talks to a network: what resolvers and libcurl take. */
+/* Of a courier that talks to a network: what resolvers take. */
 static const char *const allowed_remote[] = {
-	"socketpair",
 	"recvmmsg",
 };
 
@@ -229,6 +227,7 @@ static const struct exception exceptions_all[] = {
 	{"ioctl", 1, WHOLE, TIOCGWINSZ},
 	{"ioctl", 1, WHOLE, FIONREAD},
 	{"ioctl", 1, WHOLE, FIONBIO},
+	{"ioctl", 1, WHOLE, TIOCOUTQ}, /* SIOCOUTQ: what a socket's receiver has not read */
 
 	/* Names of threads and of memory. */
 	{"prctl", 0, WHOLE, PR_SET_NAME},
@@ -249,10 +248,6 @@ static const struct exception exceptions_service[] = {
 	{"ioctl", 1, WHOLE, PERF_EVENT_IOC_DISABLE},
 };
 
-#define NAMESPACES                                                                                 \
-	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | \
-	 CLONE_NEWCGROUP)
-
 static const struct exception exceptions_local[] = {
 	/* What of it was not read yet. */
 	{"ioctl", 1, WHOLE, SIOCOUTQ},
@@ -264,9 +259,6 @@ static const struct exception exceptions_remote[] = {
 	{"socket", 0, WHOLE, AF_INET},
 	{"socket", 0, WHOLE, AF_INET6},
 	{"sendmmsg", 3, MSG_FASTOPEN, 0},
-
-	/* libcurl resolves in a thread. */
-	{"clone", 0, CLONE_THREAD | NAMESPACES, CLONE_THREAD},
 
 	/* By their numbers; they mean nothing else that is of use on another level. */
 	{"setsockopt", 2, WHOLE, TCP_NODELAY},
@@ -345,9 +337,6 @@ static int filter_fill(scmp_filter_ctx filter, enum syscalls_kind kind)
 		error = allow_if(filter, &own[i]);
 	if (!error)
 		error = allowance_add(filter, &allowances[kind]);
-	/* Its flags cannot be looked at. The library takes clone() then. */
-	if (!error && kind == SYSCALLS_REMOTE_COURIER)
-		error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	return error;
 }
 

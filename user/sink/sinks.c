@@ -27,6 +27,7 @@
 #define GAP_ROOM (256u << 10)
 /* Of the time at the end, what is left to couriers to clear up. */
 #define MARGIN_MS 500
+#define LOOK_MS 500
 /* A batch of the caller's may have more events than a channel has room for. */
 #define FLUSH_EVENTS 256
 
@@ -330,19 +331,22 @@ static void outlet_close(struct outlet *outlet, uint64_t deadline)
 		channel_close(outlet->channel, deadline);
 }
 
-/* Waits for all. */
+/* Waits for all, and says meanwhile of who is away. */
 static void couriers_wait(struct sinks *sinks, uint64_t until)
 {
 	struct pollfd one = {.fd = sinks->poll, .events = POLLIN};
-	int status;
+	int status, left;
 
 	while (sinks_alive(sinks)) {
 		for (unsigned int i = 0; i < sinks->count; i++)
 			if (has_ended(&sinks->outlets[i]))
 				outlet_reap(&sinks->outlets[i], &status);
-		if (!sinks_alive(sinks) || !ms_until(until) || signals_give_up())
+			else
+				outlet_look(&sinks->outlets[i]);
+		left = ms_until(until);
+		if (!sinks_alive(sinks) || !left || signals_give_up())
 			return;
-		poll(&one, 1, ms_until(until));
+		poll(&one, 1, left < LOOK_MS ? left : LOOK_MS);
 	}
 }
 
