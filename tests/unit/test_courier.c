@@ -424,8 +424,9 @@ static void test_refuses_and_breaks(void **state)
 	put(9);
 	AWAIT(fake->alone == 1);
 	assert_int_equal(fake->count, 0);
-	fake->lags = false;
 	channel_reopen(channel); /* which for this one is another connection */
+	AWAIT(fake->opened == 2);
+	fake->lags = false;
 	AWAIT(now().delivered + now().refused == 9);
 	assert_int_equal(now().refused, 1);
 	fake_in_order(1, 9);

@@ -371,7 +371,7 @@ static bool slot_read(struct channel *channel, uint64_t position, uint64_t head,
 	const uint64_t used = head - channel->reader->tail;
 	const uint64_t before = position - channel->reader->tail;
 
-	if (used > channel->bytes || before > used || used - before < sizeof(*slot))
+	if (used > channel->bytes || before > used)
 		channel->broken = true;
 	if (channel->broken)
 		return false;
