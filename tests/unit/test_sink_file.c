@@ -345,7 +345,7 @@ static void test_rotate_age(void **state)
 
 static void test_rotate_heading(void **state)
 {
-	CLEANUP(buffer_free) struct buffer bytes = BUFFER_EMPTY, first = BUFFER_EMPTY;
+	CLEANUP(buffer_free) struct buffer first = BUFFER_EMPTY;
 	CLEANUP(bringing_free) struct bringing bringing;
 	size_t length;
 
