@@ -9,11 +9,12 @@
 "use strict";
 const fs = require("fs");
 const http = require("http");
+const zlib = require("zlib");
 
 const [, , chdb, folder, portFile] = process.argv;
 const { Session } = require(chdb);
 const session = new Session(folder);
-const { USER, PASSWORD } = process.env; // what a request must have, if given
+const { USER, PASSWORD } = process.env; // what a request must have, if given; PORT: to listen on
 
 function statusOf(code) {
 	if ([60, 81, 115, 47, 46].includes(code)) return 404;
@@ -42,8 +43,12 @@ const server = http.createServer((request, response) => {
 	request.on("end", () => {
 		const url = new URL(request.url, "http://localhost");
 		const given = url.searchParams.get("query");
-		const query = (given ? given + "\n" : "") + Buffer.concat(parts).toString("utf8");
+		const packed = request.headers["content-encoding"] === "gzip";
+		const body = Buffer.concat(parts);
+		const query = (given ? given + "\n" : "") + (packed ? zlib.gunzipSync(body) : body);
 		url.searchParams.delete("query");
+		url.searchParams.delete("wait_end_of_query"); // it always does
+		url.searchParams.delete("wait_end_of_query"); // it always does
 		if (url.pathname === "/ping") return answer(response, 200, "Ok.\n");
 		if (USER && (request.headers["x-clickhouse-user"] !== USER ||
 			     request.headers["x-clickhouse-key"] !== PASSWORD))
@@ -52,12 +57,12 @@ const server = http.createServer((request, response) => {
 			answer(response, 200, run(query, [...url.searchParams]));
 		} catch (error) {
 			const code = error.clickhouseCode ?? Number(/Code: (\d+)/.exec(error.message)?.[1]);
-			answer(response, statusOf(code), error.message + "\n");
+			answer(response, statusOf(code), error.message.replace(/^Query failed: /, "") + "\n");
 		}
 	});
 });
 
-server.listen(0, "127.0.0.1", () => {
+server.listen(Number(process.env.PORT || 0), "127.0.0.1", () => {
 	fs.writeFileSync(portFile + ".new", String(server.address().port));
 	fs.renameSync(portFile + ".new", portFile);
 });

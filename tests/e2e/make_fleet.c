@@ -243,7 +243,7 @@ static void claim(struct fleet *fleet, size_t number)
 	unsigned int what = (unsigned int)draw(fleet, 1000);
 
 	fleet->time += about(fleet, STEP);
-	if (number % 4000 > 3900 && what < 300)
+	if (number % 1000 > 960 && what < 300)
 		connection(fleet, &programs[0], EADDRNOTAVAIL);
 	else if (what < 5)
 		listener(fleet, &programs[5], 8080, EADDRINUSE);

@@ -7,8 +7,9 @@
 	"2\tthe command line was wrong, and nothing was done\n"
 
 #define OUTPUT_FIELDS                                                                              \
-	"The json output has one object a line, shaped by the Elastic Common Schema, with one "    \
-	"private object, portsnoop. What is not known is absent.\n"                                \
+	"The ecs output, also called json, has one object a line, shaped by the Elastic Common "   \
+	"Schema, with one private object, portsnoop. What is not known is absent. "                \
+	"portsnoop-fields(5) has all of it, and its names in the other formats.\n"                 \
 	"\n"                                                                                       \
 	"event.action\tbound-socket, connected-to, connection-established, connection-failed, "    \
 	"listen-for-connections, autobound-socket, released-port (with --release), lost-events, "  \
@@ -379,10 +380,33 @@ static const struct page_section history_sections[] = {
 	 "clock\tthe wall clock was set\n"
 	 "not_recorded_before\tnothing older is kept, or was ever recorded\n"
 	 "not_recording\tnobody is recording any more\n"
+	 "silent\tof a fleet: more than 150 s without a heartbeat, and then the stream went on\n"
 	 "\n"
 	 "What no process had in its table of open files while the recording started (a socket on "
 	 "its way in a message between two of them) has no row, nor have accepted connections: "
 	 "they share their listener's."},
+	{"A FLEET",
+	 "--from asks the table that the hosts of a fleet fill with --sink clickhouse:URL, by the "
+	 "same SPEC: clickhouse:http://USER:PASSWORD@HOST:8123/?table=portsnoop.events, with "
+	 ",ca=FILE and ,header-file=FILE behind it. An account that may only read is enough. The "
+	 "statements of the table are in the folder fleet of the documentation. Every option but "
+	 "--db and --follow means what it means for a machine, and --host chooses among the hosts: "
+	 "names or patterns, with commas between. The table begins with the host behind the time, "
+	 "CSV ends with it, and in JSON it is host.name, of gaps as well. A host that has said "
+	 "nothing for 150 s is taken as one that does not record any more.\n"
+	 "\n"
+	 "An event that arrived twice counts once. What the table has no column for is not told: "
+	 "the device, the options of the socket, the range of the pool, and MPTCP, whose "
+	 "connections are tcp. The name of a process is that of its first thread. What a host had "
+	 "open before its portsnoop began shows when it is released, and an accepted connection of "
+	 "that time then looks like a lease; steps of the clock, and since when events were lost, "
+	 "are not known. A second bind of a socket (EINVAL) is found without a PORT only.\n"
+	 "\n"
+	 "The engine finds the sockets that can have an answer, by the port first, and their "
+	 "events come here: a question with a PORT is quick however big the fleet is; one without "
+	 "reads all ports of the days since --since. A single answer of the server may take two "
+	 "minutes. Answers of any length are sorted in bounded memory, with temporary files in "
+	 "TMPDIR."},
 	{"SQL", sql_section},
 	{"EXIT STATUS", "0\tthere was something\n"
 			"1\tthere was not\n"
@@ -395,7 +419,12 @@ static const struct page_section history_sections[] = {
 		     "\n"
 		     "What did nginx fail to get in the last hour?\n"
 		     "\n"
-		     "  # portsnoop history --unit nginx --failed --since -1h"},
+		     "  # portsnoop history --unit nginx --failed --since -1h\n"
+		     "\n"
+		     "Which host of the fleet took port 60002 last night?\n"
+		     "\n"
+		     "  $ portsnoop history 60002 --since 'yesterday 22:00' --until 06:00 "
+		     "--from clickhouse:http://db.example.org:8123/"},
 	{0},
 };
 
@@ -439,14 +468,14 @@ static const struct page_section report_sections[] = {
 
 const struct page page_list[] = {
 	{NULL, program_sections, "ss(8), lsof(8)"},
-	{"trace", trace_sections, "portsnoop-replay(8), portsnoop-doctor(8)"},
+	{"trace", trace_sections, "portsnoop-fields(5), portsnoop-replay(8), portsnoop-doctor(8)"},
 	{"who", who_sections, "portsnoop-history(8), ss(8), lsof(8)"},
 	{"rate", rate_sections, "portsnoop-trace(8), ss(8)"},
 	{"pool", pool_sections, "portsnoop-who(8), ip(7), ip-netns(8)"},
 	{"explain", explain_sections, "services(5)"},
-	{"replay", replay_sections, "portsnoop-trace(8)"},
+	{"replay", replay_sections, "portsnoop-fields(5), portsnoop-trace(8)"},
 	{"doctor", doctor_sections, NULL},
-	{"record", record_sections, "portsnoop-history(8), systemctl(1)"},
+	{"record", record_sections, "portsnoop-fields(5), portsnoop-history(8), systemctl(1)"},
 	{"report", report_sections, "portsnoop-history(8), portsnoop-record(8)"},
 	{"history", history_sections, "portsnoop-record(8), systemd.time(7), sqlite3(1)"},
 	{0},

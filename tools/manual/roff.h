@@ -46,6 +46,15 @@ struct roff_origin {
 	const char *version;
 };
 
+/* What a page begins and ends with; `part`: of the manual, 5 or 8. */
+void roff_title(struct buffer *out, const char *name, unsigned int part,
+		const struct roff_origin *origin);
+void roff_name(struct buffer *out, const char *name, const char *summary);
+void roff_see_also(struct buffer *out, const char *ours, const char *others);
+
+/* portsnoop-fields.5 */
+void roff_fields(struct buffer *out, const struct roff_origin *origin);
+
 /* portsnoop-COMMAND.8. */
 void roff_command(struct buffer *out, const struct command *command,
 		  const struct roff_origin *origin);

@@ -54,7 +54,6 @@ static void signals_shut(void)
 	sigset_t set;
 
 	sigaction(SIGALRM, &action, NULL);
-	alarm(0);
 	prctl(PR_SET_PDEATHSIG, SIGALRM);
 	sigfillset(&set);
 	sigdelset(&set, SIGALRM);
@@ -121,9 +120,10 @@ static int network_check(struct ready *ready)
 		if (fd >= 0 || errno != EAFNOSUPPORT)
 			return 0;
 	}
-	snprintf(ready->why, sizeof(ready->why),
-		 "no network here; a unit of systemd needs RestrictAddressFamilies=AF_INET AF_INET6 "
-		 "and IPAddressAllow=, see portsnoop.conf");
+	snprintf(
+		ready->why, sizeof(ready->why),
+		"no network here; a unit of systemd needs RestrictAddressFamilies=AF_INET AF_INET6 "
+		"and IPAddressAllow=, see portsnoop.conf");
 	return -EAFNOSUPPORT;
 }
 
@@ -177,7 +177,7 @@ void courier_run(const struct courier_options *options, int ready_fd)
 		.limit = SINK_BATCH,
 		.away = {.least_ms = COURIER_RETRY_LEAST_MS, .most_ms = COURIER_RETRY_MOST_MS},
 		.stalled = {.least_ms = 10, .most_ms = 1000},
-		.settle = {.most_ms = COURIER_SETTLE_MOST_MS},
+		.settle = {.least_ms = COURIER_SETTLE_LEAST_MS, .most_ms = COURIER_SETTLE_MOST_MS},
 	};
 	struct ready ready = {0};
 
