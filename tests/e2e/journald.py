@@ -19,7 +19,7 @@ import signal
 import subprocess
 import sys
 
-from back_end import (BackEnd, Feed, Skip, arrived_equal, await_true, check, equal, get, recording, recording_of,
+from back_end import (TREE, BackEnd, Feed, Skip, arrived_equal, await_true, check, equal, get, recording, recording_of,
                       replay, replayed, room, suite_run, test)
 
 JOURNALD = "/lib/systemd/systemd-journald"
@@ -212,6 +212,20 @@ def no_process_looked_up():
     replay(recording("claims"), "--sink", f"journald:{journald.socket}")
     for entry in journald.arrived(len(replayed(recording("claims")))):
         check(not any(name.startswith("OBJECT_") for name in entry), "it did:", list(entry))
+
+
+@test("journald: journalctl -x has words for them")
+def catalog():
+    if not shutil.which("journalctl"):
+        raise Skip("there is no journalctl")
+    root = room()
+    os.makedirs(f"{root}/usr/lib/systemd/catalog")
+    os.makedirs(f"{root}/var/lib/systemd/catalog")
+    shutil.copy(f"{TREE}/tools/shippers/journald/portsnoop.catalog", f"{root}/usr/lib/systemd/catalog")
+    for words in (["--update-catalog"], ["--dump-catalog", MESSAGE_ID]):
+        done = subprocess.run(["journalctl", f"--root={root}", *words], capture_output=True, text=True, check=False)
+        equal(done.returncode, 0, f"{words}: {done.stderr}")
+    check("Defined-By: portsnoop" in done.stdout and "@MESSAGE@" in done.stdout, done.stdout)
 
 
 if __name__ == "__main__":
