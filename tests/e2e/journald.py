@@ -16,11 +16,12 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 
-from back_end import (TREE, BackEnd, Feed, Skip, arrived_equal, await_true, check, equal, get, recording, recording_of,
-                      replay, replayed, room, suite_run, test)
+from back_end import (TREE, BackEnd, Feed, Skip, Tool, arrived_equal, await_true, check, equal, get, recording,
+                      recording_of, replay, replayed, room, suite_run, test)
 
 JOURNALD = "/lib/systemd/systemd-journald"
 NAME = "portsnoop-e2e"
@@ -215,6 +216,22 @@ def restarted():
             feed.done()
             sent = replayed(file)
             journal_equal(journald.arrived(len(sent)), sent)
+
+
+@test("journald: nothing is lost of what is traced while it is restarted")
+def restarted_live():
+    journald, save = Journald().start(), f"{room()}/saved.psn"
+    tool = Tool("trace", "--release", "--save", save, "--sink", f"journald:{journald.socket}", stdout=subprocess.DEVNULL)
+    for step in (lambda: journald.arrived(1), journald.stop, journald.start):
+        step()
+        for _ in range(50):
+            with socket.socket() as one:
+                one.bind(("127.0.0.1", 0))
+    tool.send(signal.SIGINT)
+    equal(tool.status(), 0, f"exit status, it said {tool.words()!r}")
+    sent = replayed(save)
+    check(len(sent) > 150, "only", len(sent), "events")
+    journal_equal(journald.arrived(len(sent)), sent)
 
 
 @test("journald: it does not look up the process of an event")
