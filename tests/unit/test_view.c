@@ -507,6 +507,14 @@ static void test_set_format(void **state)
 	assert_int_equal(view_set_format("", &format, &expected), -EINVAL);
 	assert_ptr_equal(format, &format_table);
 	assert_string_equal(expected, "table, ecs (or json), otlp, ocsf or csv");
+	assert_int_equal(view_set_format("ecs", &format, &expected), 0);
+	assert_ptr_equal(format, &format_json);
+	assert_int_equal(view_set_format("otlp", &format, &expected), 0);
+	assert_ptr_equal(format, &format_otlp);
+	assert_int_equal(view_set_format("ocsf", &format, &expected), 0);
+	assert_ptr_equal(format, &format_ocsf);
+	/* for sinks alone */
+	assert_int_equal(view_set_format("otlp-record", &format, &expected), -EINVAL);
 }
 
 static void test_set_fields(void **state)

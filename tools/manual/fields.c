@@ -38,7 +38,7 @@ static const char otlp[] =
 	"eventName is portsnoop.bind, portsnoop.connect, portsnoop.listen, portsnoop.autobind, "
 	"portsnoop.established, portsnoop.failed, portsnoop.release, portsnoop.lost, "
 	"portsnoop.start, portsnoop.end or portsnoop.heartbeat. severityNumber is 13 (WARN) of "
-	"failures and of lost events, and else 9 (INFO). The resource has service.name (portsnoop), "
+	"lost-events, 10 (NOTICE) of a failure, and else 9 (INFO). The resource has service.name (portsnoop), "
 	"service.version, service.instance.id (the stream), host.name and "
 	"portsnoop.stream.boot_id.\n"
 	"\n"

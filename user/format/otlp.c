@@ -43,6 +43,13 @@ static const char *const event_names[EVENT_ACTIONS] = {
 	[EVENT_HEARTBEAT] = "heartbeat",
 };
 
+/* As OpenTelemetry's data model has syslog's. */
+static const char *const severity_texts[] = {
+	[SEVERITY_WARNING] = "13,\"severityText\":\"WARN",
+	[SEVERITY_NOTICE] = "10,\"severityText\":\"NOTICE",
+	[SEVERITY_INFO] = "9,\"severityText\":\"INFO",
+};
+
 /* Of lists of strings. */
 static const struct json_list strings = {
 	.open = "\"arrayValue\":{\"values\":[",
@@ -301,7 +308,6 @@ static void field_write(struct format *format, struct buffer *out, const struct 
 static void record_write(struct format *format, struct buffer *out, const struct event *event,
 			 struct cut *cut)
 {
-	bool warning = event->outcome == EVENT_FAILURE || event->action == EVENT_LOST;
 	struct field_scratch scratch;
 	struct value value;
 	bool comma = false;
@@ -314,9 +320,9 @@ static void record_write(struct format *format, struct buffer *out, const struct
 	buffer_append(out, time, length);
 	buffer_text(out, "\",\"observedTimeUnixNano\":\"");
 	buffer_append(out, time, length);
-	buffer_text(out, warning ? "\",\"severityNumber\":13,\"severityText\":\"WARN\""
-				 : "\",\"severityNumber\":9,\"severityText\":\"INFO\"");
-	buffer_text(out, ",\"eventName\":\"portsnoop.");
+	buffer_text(out, "\",\"severityNumber\":");
+	buffer_text(out, severity_texts[event_severity(event)]);
+	buffer_text(out, "\",\"eventName\":\"portsnoop.");
 	buffer_text(out, event_names[event->action]);
 	buffer_text(out, "\",\"body\":{");
 	value = field_value(format->body, event, &scratch);
