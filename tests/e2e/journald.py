@@ -149,7 +149,7 @@ def kept(entry):
 
 def uncut(fields, entry):
     """The journal has whole what is cut in a line: that it begins so is enough."""
-    for path in fields.pop("PORTSNOOP_TRUNCATED", ()):
+    for path in fields.pop("PORTSNOOP_TRUNCATED", ()) if entry else ():
         name = path.upper().replace(".", "_")
         start = re.sub(r'(\\u2026"\]|\u2026)$', "", fields[name][0])
         check(start != fields[name][0] and entry[name][0].startswith(start), f"{name} does not begin as the line has it")
@@ -164,8 +164,6 @@ def compared(fields):
 def journal_equal(entries, events):
     for entry in entries:
         equal(entry["MESSAGE_ID"], [MESSAGE_ID.encode()], "MESSAGE_ID")
-        check(b"\n" not in entry["MESSAGE"][0] and entry["MESSAGE"][0].isascii() or text(entry["MESSAGE"][0]),
-              "MESSAGE:", entry["MESSAGE"])
         check(not any(byte < 0x20 or byte == 0x7F for byte in entry["MESSAGE"][0]), "MESSAGE:", entry["MESSAGE"])
     have = {entry["EVENT_ID"][0].decode(): kept(entry) for entry in entries}
     return arrived_equal([compared(kept(entry)) for entry in entries],
