@@ -230,12 +230,17 @@ def without(event, *paths):
     return event
 
 
+def _short(value):
+    text = repr(value)
+    return text if len(text) < 300 else f"{text[:120]} ... {text[-120:]} ({len(text)} characters)"
+
+
 def _difference(one, other, path=""):
     if isinstance(one, dict) and isinstance(other, dict):
         for name in [*one, *(name for name in other if name not in one)]:
             if one.get(name) != other.get(name):
                 return _difference(one.get(name), other.get(name), f"{path}.{name}" if path else name)
-    return f"{path}: {one!r}, expected {other!r}"
+    return f"{path}: {_short(one)}, expected {_short(other)}"
 
 
 def arrived_equal(arrived, sent):

@@ -68,6 +68,20 @@ static const char ocsf[] =
 	"bits is left out there. cmd_line is quoted as for a shell. Two events with the same "
 	"metadata.uid are the same one, delivered twice.\n";
 
+static const char journal[] =
+	"A name in the journal is that of the field in upper case, with _ for a dot. Beside them "
+	"stand SYSLOG_IDENTIFIER (portsnoop), SYSLOG_FACILITY (3), MESSAGE_ID "
+	"(" JOURNAL_MESSAGE_ID ") and PRIORITY: 4 of lost-events, 5 of failures, and else 6. A "
+	"field with several words of portsnoop's own, as EVENT_TYPE, comes once for each of them; "
+	"other lists are JSON. What is null is empty.\n"
+	"\n"
+	"Texts are byte for byte what they are, and nothing is cut; only MESSAGE, which journald may "
+	"pass on as a line of text, is escaped as in CSV. There is no OBJECT_PID: journald would "
+	"describe whoever has that pid by then.\n"
+	"\n"
+	"journald itself drops what one service says beyond 10000 messages in 30 s, unless "
+	"LogRateLimitIntervalSec=0 says otherwise, as in portsnoop.service.\n";
+
 static void name_line(struct buffer *text, const char *label, const char *name)
 {
 	if (name)
@@ -90,13 +104,13 @@ static void otel_line(struct buffer *text, const char *name)
 
 static void field_entry(struct buffer *text, const struct field *field)
 {
-	char journal[JOURNAL_NAME_MAX + 1];
+	char name[JOURNAL_NAME_MAX + 1];
 
 	buffer_printf(text, "%s\t%s", field->path, field->help);
 	buffer_text(text, ".");
 	otel_line(text, field->otel);
 	name_line(text, "OCSF", field->ocsf);
-	name_line(text, "Journal", journal_name(field, journal) ? journal : NULL);
+	name_line(text, "Journal", journal_name(field, name) ? name : NULL);
 	name_line(text, "ClickHouse", field->sql);
 	buffer_byte(text, '\n');
 }
@@ -143,6 +157,7 @@ void roff_fields(struct buffer *out, const struct roff_origin *origin)
 	section(out, "FIELDS", list.data);
 	section(out, "OPENTELEMETRY", otlp);
 	section(out, "OCSF", ocsf);
+	section(out, "JOURNAL", journal);
 	roff_see_also(out, "portsnoop(8), portsnoop-record(8), portsnoop-trace(8)",
 		      "journalctl(1), systemd.journal-fields(7)");
 }

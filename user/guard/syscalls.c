@@ -166,7 +166,8 @@ static const char *const allowed_service[] = {
 	"listen",
 	"accept",
 	"accept4",
-	"wait4", /* what became of a courier */
+	/* what became of a courier */
+	"wait4",
 };
 
 /* Of a courier that stays on this machine: journald takes what is long as a file. */
