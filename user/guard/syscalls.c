@@ -162,12 +162,7 @@ static const char *const allowed[] = {
 /* Of a service: it answers. Sockets of other families than AF_UNIX were opened before, as
  * the one of --metrics that listens. */
 static const char *const allowed_service[] = {
-	"bind",
-	"listen",
-	"accept",
-	"accept4",
-	/* what became of a courier */
-	"wait4",
+	"bind", "listen", "accept", "accept4", "wait4", /* what became of a courier */
 };
 
 /* Of a courier that stays on this machine: journald takes what is long as a file. */

@@ -94,7 +94,7 @@ static void url_make(struct clickhouse *clickhouse, const char *url, const struc
 
 	buffer_reset(out);
 	buffer_text(out, url);
-	for (size_t i = 0; i < clickhouse->agreed; i++) {
+	for (size_t i = 0; i < clickhouse->agreed && i < SETTINGS; i++) {
 		buffer_byte(out, separator);
 		buffer_text(out, settings[i]);
 		separator = '&';
