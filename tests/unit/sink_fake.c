@@ -157,11 +157,13 @@ static ssize_t fake_send(struct sink *sink, const struct frame *frames, size_t *
 	if (fake->stalls || unlucky())
 		return -EAGAIN;
 	for (size_t i = 0; i < *count; i++)
-		if (is_bad(&frames[i]))
+		if (is_bad(&frames[i])) {
+			fake->alone += *count == 1;
 			return sink_fail(sink, -EBADMSG, "a bad one");
+		}
 	if (fake->most && most > fake->most)
 		most = fake->most;
-	if (unlucky())
+	if (most && unlucky())
 		most = (size_t)random() % most + 1;
 	if (unlucky() && sink_wait(sink, -1, 0, 3) == -EINTR)
 		return -EINTR;

@@ -31,7 +31,8 @@ struct fake {
 	/* What happened. */
 	int pid; /* of the courier */
 	unsigned int prepared, opened, closed, reopened, freed, sent;
-	char gap[8192]; /* the text of the last record of a gap */
+	unsigned int alone; /* so often a frame was refused that came alone */
+	char gap[8192];	    /* the text of the last record of a gap */
 	uint64_t count;
 	struct frame arrived[FAKE_ARRIVALS]; /* bytes: NULL */
 };

@@ -508,7 +508,7 @@ static void test_impossible_size(void **state)
 	channel = channel_new(4 * RING);
 	put(1, FRAME_MOST);
 	put(2, FRAME_MOST);
-	ring()[7] = FRAME_MOST + 1;
+	ring()[7] = SLOT + 2 * FRAME_MOST; /* both in one */
 	broken();
 }
 

@@ -414,6 +414,25 @@ static void test_refuses_later(void **state)
 	balanced(1000);
 }
 
+/* What is taken before a bad one is not settled by that. */
+static void test_refuses_and_breaks(void **state)
+{
+	(void)state;
+	fake->bad = 5;
+	fake->lags = fake->defers = true;
+	start(&fake_polled, false);
+	put(9);
+	AWAIT(fake->alone == 1);
+	assert_int_equal(fake->count, 0);
+	channel_reopen(channel); /* which for this one is another connection */
+	AWAIT(fake->opened == 2);
+	fake->lags = false;
+	AWAIT(now().delivered + now().refused == 9);
+	assert_int_equal(now().refused, 1);
+	fake_in_order(1, 9);
+	balanced(9);
+}
+
 static void test_rejects(void **state)
 {
 	(void)state;
@@ -763,6 +782,7 @@ int main(void)
 		TEST(test_refuses),
 		TEST(test_refuses_all),
 		TEST(test_refuses_later),
+		TEST(test_refuses_and_breaks),
 		TEST(test_rejects),
 		TEST(test_deadline),
 		TEST(test_deadline_settles),

@@ -129,7 +129,7 @@ static void test_head(void **state)
 			      .outcome = EVENT_SUCCESS,
 			      .wall_time = INT64_C(1795271527123456789),
 			      .stream = &stream};
-	struct message message;
+	struct message message = {0};
 	char room[1024];
 
 	(void)state;
@@ -161,7 +161,7 @@ static void test_head_hostile(void **state)
 {
 	struct stream stream = {0};
 	struct event event = {.stream = &stream};
-	struct message message;
+	struct message message = {0};
 	char room[1024];
 
 	(void)state;
@@ -258,7 +258,7 @@ static void messages_add(struct bringing *bringing, size_t count)
 static void message_check(const struct bringing *bringing, size_t number, const char *bytes,
 			  size_t length)
 {
-	struct message message;
+	struct message message = {0};
 	char copy[FRAME_MOST];
 
 	assert_true(length < sizeof(copy));

@@ -368,13 +368,13 @@ void channel_fds(const struct channel *channel, int fds[CHANNEL_FDS])
 /* The slot at a position, copied: it is checked, and does not change any more. */
 static bool slot_read(struct channel *channel, uint64_t position, uint64_t head, struct slot *slot)
 {
-	const uint64_t tail = channel->reader->tail;
+	const uint64_t used = head - channel->reader->tail;
+	const uint64_t before = position - channel->reader->tail;
 
-	if (channel->broken || head - tail > channel->bytes ||
-	    head - position < sizeof(struct slot) || head - position > channel->bytes) {
+	if (used > channel->bytes || before > used)
 		channel->broken = true;
+	if (channel->broken)
 		return false;
-	}
 	memcpy(slot, slot_at(channel, position), sizeof(*slot));
 	/* As the compiler may not read the size once more from the ring. */
 	__asm__ volatile("" ::: "memory");

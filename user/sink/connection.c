@@ -29,6 +29,7 @@
 #define STREAM_BEHIND (256u << 10)
 /* Of UDP: a refusal would be back. */
 #define UDP_AGE (250 * NS_PER_MS)
+#define UDP_BEHIND (1u << 20)
 
 #define SETTLES_USUAL_MS 100
 #define SETTLES_MOST_MS 2000
@@ -297,6 +298,11 @@ struct arrival {
 	int64_t before;
 };
 
+static uint64_t behind(uint64_t end, uint64_t much)
+{
+	return end > much ? end - much : 0;
+}
+
 /* How much of what it has acknowledged a receiver may not have read: it promises room, and
  * what lies in its buffer takes that away. */
 static void tcp_judge(struct connection *connection, struct arrival *arrival, int64_t now)
@@ -314,7 +320,7 @@ static void tcp_judge(struct connection *connection, struct arrival *arrival, in
 		connection->window_most = info.tcpi_snd_wnd;
 	unread = 2 * (uint64_t)(connection->window_most - info.tcpi_snd_wnd);
 	if (unread > STREAM_BEHIND)
-		arrival->sure = arrival->end > unread ? arrival->end - unread : 0;
+		arrival->sure = behind(arrival->end, unread);
 	if (!info.tcpi_snd_wnd)
 		arrival->end = arrival->sure;
 	else if (info.tcpi_snd_wnd < connection->window_most / 4)
@@ -325,14 +331,14 @@ static void arrival_judge(struct connection *connection, struct arrival *arrival
 {
 	if (connection->kind == CONNECTION_UDP) {
 		arrival->before = now - UDP_AGE;
-		arrival->sure = 0;
+		arrival->sure = behind(arrival->end, UDP_BEHIND);
 	} else if (connection->datagrams) {
 		/* Who reads it has it in hand. */
 		arrival->before = now;
 		arrival->sure = arrival->end;
 	} else {
 		arrival->before = now - STREAM_AGE;
-		arrival->sure = arrival->end > STREAM_BEHIND ? arrival->end - STREAM_BEHIND : 0;
+		arrival->sure = behind(arrival->end, STREAM_BEHIND);
 	}
 	if (connection->kind == CONNECTION_TCP)
 		tcp_judge(connection, arrival, now);

@@ -61,7 +61,6 @@ static int addresses_find(struct sink *sink, const char *host, const char *port,
 	(void)type;
 	if (parse_unsigned(port, 1, UINT16_MAX, &number))
 		return sink_fail(sink, -EINVAL, "port '%s' is none", port);
-	memset(address, 0, sizeof(*address));
 	if (inet_pton(AF_INET, host, &address->in.sin_addr) == 1) {
 		address->in.sin_family = AF_INET;
 		address->in.sin_port = htons((uint16_t)number);
@@ -175,7 +174,7 @@ int dial_host(struct sink *sink, struct connection *connection, const char *host
 	      enum connection_kind kind)
 {
 	const int type = kind == CONNECTION_TCP ? SOCK_STREAM : SOCK_DGRAM;
-	union address addresses[ADDRESSES_MOST];
+	union address addresses[ADDRESSES_MOST] = {0};
 	int count = addresses_find(sink, host, port, type, addresses), fd = -ECONNREFUSED;
 
 	if (count < 0)

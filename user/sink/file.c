@@ -9,10 +9,12 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "sink/courier.h"
 #include "sink/heading.h"
 #include "sink/rotation.h"
 
@@ -25,6 +27,7 @@
 #define RECENT_NS (2 * NS_PER_S)
 #define RECENT_BYTES (4u << 20)
 #define ROTATION_AGAIN_NS (60 * NS_PER_S)
+#define BUSY_LOOK_MS 50
 
 struct file {
 	int fd;		 /* -1: not open */
@@ -135,6 +138,20 @@ static void file_close(struct sink *sink)
 	file->fd = -1;
 }
 
+/* The courier of a program that was killed may still be at it. */
+static int file_take_patiently(struct sink *sink)
+{
+	const struct timespec pause = {.tv_nsec = BUSY_LOOK_MS * 1000000L};
+	int error;
+
+	for (unsigned int ms = 0;; ms += BUSY_LOOK_MS) {
+		error = file_take(sink);
+		if (error != -EBUSY || ms >= COURIER_SPOOL_WAIT_MS)
+			return error;
+		nanosleep(&pause, NULL);
+	}
+}
+
 static int file_prepare(struct sink *sink)
 {
 	struct file *file = calloc(1, sizeof(*file));
@@ -147,7 +164,7 @@ static int file_prepare(struct sink *sink)
 	heading_make(sink, &file->heading);
 	if (file->heading.failed)
 		return sink_fail(sink, -ENOMEM, "out of memory");
-	error = file_take(sink);
+	error = file_take_patiently(sink);
 	return error == -ENOSPC || error == -EDQUOT ? 0 : error;
 }
 
