@@ -30,7 +30,7 @@ files() {
 	"$1" build/manual/portsnoop.bash "$prefix/share/bash-completion/completions/portsnoop" 644
 	"$1" build/manual/_portsnoop "$zsh/_portsnoop" 644
 	"$1" tools/packaging/portsnoop.service "$systemd/system/portsnoop.service" 644
-	"$1" tools/shippers/journald/portsnoop.catalog "$systemd/catalog/portsnoop.catalog" 644
+	"$1" tools/shippers/journald/portsnoop.catalog "$prefix/lib/systemd/catalog/portsnoop.catalog" 644
 	"$1" tools/packaging/portsnoop.sysusers "$prefix/lib/sysusers.d/portsnoop.conf" 644
 	"$1" tools/packaging/portsnoop.logrotate "$etc/logrotate.d/portsnoop" 644
 	"$1" tools/packaging/portsnoop.conf "$etc/portsnoop/portsnoop.conf" 644
