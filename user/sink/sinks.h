@@ -24,7 +24,6 @@ struct sinks_options {
 	const struct sink_ops *ops; /* for tests, of all sinks; NULL: those of each kind */
 };
 
-
 /* Starts a courier for each: before anything is watched, and before privileges are given up.
  * 0, or negative errno with `why`, and nothing runs. */
 int sinks_open(const struct sinks_options *options, struct sinks **sinks, char *why, size_t size);
