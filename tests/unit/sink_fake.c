@@ -18,7 +18,9 @@ struct fake *fake;
 
 /* Of the courier: what its connection has taken, and settled. */
 static uint64_t taken, settled;
-static bool connected;
+static bool connected, polled;
+static struct frame deferred[100000]; /* from the settled one on */
+static uint64_t deferred_count;
 
 int fake_make(void **state)
 {
@@ -60,6 +62,7 @@ static int fake_prepare(struct sink *sink)
 	srandom((unsigned int)getpid());
 	fake += sink->spec->keep;
 	fake->pid = getpid();
+	polled = sink->ops->settled != NULL;
 	fake->prepared++;
 	if (fake->prepare == 1)
 		_exit(3);
@@ -75,7 +78,7 @@ static int fake_open(struct sink *sink)
 	if (connected)
 		abort();
 	connected = true;
-	taken = settled = 0;
+	taken = settled = deferred_count = 0;
 	fake->opened++;
 	return 0;
 }
@@ -105,6 +108,29 @@ static void arrive(const struct frame *frame)
 	fake->arrived[fake->count] = *frame;
 	fake->arrived[fake->count].bytes = NULL;
 	__atomic_store_n(&fake->count, fake->count + 1, __ATOMIC_RELEASE);
+}
+
+static void frame_take(const struct frame *frame)
+{
+	if (!fake->defers || !polled) {
+		arrive(frame);
+		return;
+	}
+	if (deferred_count == sizeof(deferred) / sizeof(*deferred))
+		abort();
+	deferred[deferred_count++] = *frame;
+}
+
+static void deferred_arrive(void)
+{
+	for (uint64_t i = 0; i < deferred_count; i++) {
+		/* Its bytes were a batch's. */
+		struct frame frame = fake_frame(deferred[i].sequence);
+
+		frame.dropped = deferred[i].dropped;
+		arrive(&frame);
+	}
+	deferred_count = 0;
 }
 
 static bool is_bad(const struct frame *frame)
@@ -140,7 +166,7 @@ static ssize_t fake_send(struct sink *sink, const struct frame *frames, size_t *
 	if (unlucky() && sink_wait(sink, -1, 0, 3) == -EINTR)
 		return -EINTR;
 	for (size_t i = 0; i < most; i++) {
-		arrive(&frames[i]);
+		frame_take(&frames[i]);
 		if (fake->breaks && !--fake->breaks)
 			return sink_fail(sink, -ECONNRESET, "it broke");
 		/* It has arrived, but nobody knows. */
@@ -148,8 +174,10 @@ static ssize_t fake_send(struct sink *sink, const struct frame *frames, size_t *
 			return sink_fail(sink, -ECONNRESET, "it broke");
 	}
 	taken += most;
-	if (!fake->lags && !fake->slow && !unlucky())
+	if (!fake->lags && !fake->slow && !unlucky()) {
+		deferred_arrive();
 		settled = taken;
+	}
 	for (size_t i = 0; i < most && fake->rejects; i++, fake->rejects--) {
 		sink->rejected++;
 		sink_fail(sink, 0, "it does not like some");
@@ -165,8 +193,10 @@ static uint64_t fake_settled(struct sink *sink)
 	/* Not at the first time: it takes a while. */
 	if (fake->slow)
 		asked = !asked;
-	if (!fake->lags && !(fake->slow && asked))
+	if (!fake->lags && !(fake->slow && asked)) {
+		deferred_arrive();
 		settled = taken;
+	}
 	return settled;
 }
 

@@ -21,6 +21,8 @@ struct fake {
 	bool stuck;	     /* send() waits for ever */
 	bool lags;	     /* takes frames, and settles none of them */
 	bool slow;	     /* settles when it is asked, not when it sends */
+	bool defers;	     /* what is taken arrives when it is settled, or, as when a
+				 * buffer is lost with its connection, not at all */
 	uint64_t breaks;     /* once so many more have arrived; 0: not */
 	uint64_t most;	     /* takes so many at once; 0: all */
 	uint64_t bad;	     /* refuses what has a sequence that it divides; 0: none */

@@ -551,7 +551,7 @@ static void test_spool(void **state)
 	AWAIT(now().spooled == 3000); /* what is old */
 	balanced(3000);
 	put(1000);
-	stop(20000); /* which does not wait for who is away */
+	stop(3600000); /* which does not wait for who is away */
 	assert_int_equal(now().spooled, 4000);
 	assert_int_equal(now().lost, 0);
 	balanced(4000);
@@ -703,6 +703,7 @@ static void random_run(const struct sink_ops *ops, unsigned int seed)
 
 		fake->away = random() % 6 == 0;
 		fake->slow = random() % 4 == 0;
+		fake->defers = random() % 2;
 		fake->most = random() % 5 ? 0 : 7;
 		put(count);
 		put_here += count;

@@ -421,6 +421,24 @@ static void test_gone(void **state)
 	assert_int_equal(sinks_alive(sinks), 0);
 	put(5);
 	assert_int_equal(report(0).dropped, 5);
+	assert_int_equal(sinks_end(sinks, 0), -EIO);
+}
+
+/* A reader of standard output that has seen enough is no failure. */
+static void test_gone_reader(void **state)
+{
+	(void)state;
+	specs[0].kind = SINK_STDOUT;
+	begin(1);
+	put(5);
+	AWAIT(report(0).state.delivered == 5);
+	fake->gone = true;
+	put(5);
+	while (sinks_alive(sinks))
+		sinks_check(sinks);
+	put(5);
+	assert_true(report(0).state.gone);
+	assert_int_equal(sinks_end(sinks, 0), 0);
 }
 
 /* Who never comes back is not waited for for ever. */
@@ -518,7 +536,7 @@ static int words(void *context)
 	put(1);
 	AWAIT(report(1).state.since && report(0).waiting == 0);
 	put(9);
-	AWAIT(report(2).state.refused == 1);
+	AWAIT(report(2).state.refused == 1 && report(0).state.delivered == 10);
 	kill(fake[0].pid, SIGSTOP);
 	put(10);
 	AWAIT(report(2).state.refused == 2);
@@ -541,7 +559,7 @@ static void test_words(void **state)
 		"portsnoop: sink tcp:two:2: 22 events delivered\n",
 		"portsnoop: sink file:/one: its courier was killed by signal 9: 10 events lost, "
 		"and it gets no more\n",
-		"portsnoop: sink file:/one: 10 events delivered, 2 without room, 10 lost\n",
+		"portsnoop: sink file:/one: 10 events delivered, 2 dropped, 10 lost\n",
 		"portsnoop: sink file:/..,\\x0a: 20 events delivered, 2 refused: a bad one\n",
 	};
 	struct child_result *result = calloc(1, sizeof(*result));
@@ -566,9 +584,9 @@ int main(void)
 		TEST(test_too_long),	   TEST(test_gap_in_ecs),
 		TEST(test_waits),	   TEST(test_slow_one),
 		TEST(test_courier_killed), TEST(test_gone),
-		TEST(test_stuck),	   TEST(test_prepare_fails),
-		TEST(test_reopen),	   TEST(test_spools),
-		TEST(test_words),
+		TEST(test_gone_reader),	   TEST(test_stuck),
+		TEST(test_prepare_fails),  TEST(test_reopen),
+		TEST(test_spools),	   TEST(test_words),
 	};
 
 	return cmocka_run_group_tests(tests, sample_folder_make, sample_folder_remove);

@@ -49,6 +49,7 @@ struct channel_state {
 	uint64_t failures;     /* times that the destination was found away */
 	int64_t since;	       /* it is away since, CLOCK_REALTIME, ns; 0: it is there */
 	bool ended;	       /* the courier has done all that it could */
+	bool gone;	       /* and that because the destination is gone for good */
 	char why[CHANNEL_WHY]; /* for people: what went wrong last; hostile bytes */
 };
 

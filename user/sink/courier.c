@@ -20,7 +20,7 @@ static uint64_t monotonic(void)
 	return (uint64_t)clock_ns(CLOCK_MONOTONIC);
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
+static uint64_t least(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
 }
@@ -90,7 +90,7 @@ static short wait_once(struct courier *courier, int fd, short events, uint64_t u
 	uint64_t now = monotonic();
 
 	if (courier->closing)
-		until = earlier(until, courier->deadline);
+		until = least(until, courier->deadline);
 	if (!channel_sleep(courier->channel, wish))
 		until = now;
 	if (poll(fds, 2, poll_ms(until, now)) < 0)
@@ -121,7 +121,7 @@ int sink_wait(struct sink *sink, int fd, short events, int timeout_ms)
 		if (is_over(courier, now))
 			return -EINTR;
 		next = pending_keep(&courier->pending, now);
-		found = wait_once(courier, fd, events, earlier(end, next),
+		found = wait_once(courier, fd, events, least(end, next),
 				  pending_wish(&courier->pending));
 		if (found)
 			return found;
@@ -216,7 +216,7 @@ static void connection_failed(struct courier *courier, ssize_t error)
 	retry_failed(&courier->away, now);
 	if (error == -EINTR && is_over(courier, now))
 		return; /* it was us */
-	courier->gone = error == -ESHUTDOWN;
+	state->gone = error == -ESHUTDOWN;
 	state->failures++;
 	if (!state->since)
 		state->since = clock_ns(CLOCK_REALTIME);
@@ -252,12 +252,18 @@ static void connection_reopen(struct courier *courier)
 
 /* ---- to send ---- */
 
+/* What is enough for a batch. */
+static uint64_t batch_bytes(const struct courier *courier)
+{
+	return least(SINK_BATCH_BYTES, channel_room(courier->channel) / 2);
+}
+
 static bool linger_over(struct courier *courier, uint64_t unsent, uint64_t now)
 {
 	const uint64_t linger = courier->ops->linger_ms * NS_PER_MS;
 
 	if (!linger || courier->closing || unsent >= courier->limit ||
-	    channel_filled(courier->channel) >= SINK_BATCH_BYTES)
+	    channel_filled(courier->channel) > batch_bytes(courier))
 		return true;
 	if (!courier->linger_until)
 		courier->linger_until = now + linger;
@@ -343,10 +349,10 @@ static uint64_t until_next(const struct courier *courier, uint64_t now)
 	uint64_t until = courier->kept_until;
 
 	if (!courier->open)
-		return earlier(until, courier->away.due);
+		return least(until, courier->away.due);
 	for (size_t i = 0; i < sizeof(open) / sizeof(*open); i++)
 		if (open[i] > now)
-			until = earlier(until, open[i]);
+			until = least(until, open[i]);
 	return until;
 }
 
@@ -355,7 +361,7 @@ static uint64_t wish(const struct courier *courier, uint64_t now)
 {
 	if (!courier->open || courier->held || retry_wait(&courier->stalled, now))
 		return pending_wish(&courier->pending);
-	return courier->linger_until > now ? SINK_BATCH_BYTES : 0;
+	return courier->linger_until > now ? batch_bytes(courier) : 0;
 }
 
 static void rest(struct courier *courier, uint64_t now)
@@ -406,7 +412,7 @@ void courier_work(struct courier *courier)
 		if (poll(&news, 1, 0) == 1)
 			news_take(courier, now);
 		courier->kept_until = pending_keep(&courier->pending, now);
-		if (courier->gone || is_over(courier, now) ||
+		if (courier->pending.state->gone || is_over(courier, now) ||
 		    (courier->closing && !pending_frames(&courier->pending)))
 			break;
 		turn(courier, now);

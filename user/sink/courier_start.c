@@ -54,7 +54,6 @@ static void signals_shut(void)
 	sigset_t set;
 
 	sigaction(SIGALRM, &action, NULL);
-	alarm(0);
 	prctl(PR_SET_PDEATHSIG, SIGALRM);
 	sigfillset(&set);
 	sigdelset(&set, SIGALRM);
@@ -121,9 +120,10 @@ static int network_check(struct ready *ready)
 		if (fd >= 0 || errno != EAFNOSUPPORT)
 			return 0;
 	}
-	snprintf(ready->why, sizeof(ready->why),
-		 "no network here; a unit of systemd needs RestrictAddressFamilies=AF_INET AF_INET6 "
-		 "and IPAddressAllow=, see portsnoop.conf");
+	snprintf(
+		ready->why, sizeof(ready->why),
+		"no network here; a unit of systemd needs RestrictAddressFamilies=AF_INET AF_INET6 "
+		"and IPAddressAllow=, see portsnoop.conf");
 	return -EAFNOSUPPORT;
 }
 

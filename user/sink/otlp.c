@@ -156,6 +156,8 @@ static ssize_t otlp_send(struct sink *sink, const struct frame *frames, size_t *
 		return sink_fail(sink, -ENOMEM, "no memory");
 	error = http_post(otlp->http, sink->spec->url, "application/json", otlp->body.data,
 			  otlp->body.length, &otlp->answer, sink->why, sizeof(sink->why));
+	if (otlp->body.capacity > FRAME_MOST)
+		buffer_free(&otlp->body);
 	if (!error)
 		error = otlp_judge(sink, taken);
 	*count = taken;

@@ -109,17 +109,15 @@ void outlet_free(struct outlet *outlet)
 
 /* ---- events ---- */
 
-/* Because the courier has died, or because a stop is asked for. */
+/* False: the courier has died, or a stop is asked for. */
 static bool room_wait(struct outlet *outlet, size_t size)
 {
-	int error;
+	int error = -EINTR;
 
-	do {
+	while ((error == -EINTR || error == -ETIMEDOUT) && !signals_stop()) {
 		error = channel_wait_room(outlet->channel, size, WAIT_MS);
 		outlet_look(outlet);
-		if (error == -EINTR && signals_stop())
-			return false;
-	} while (error == -EINTR || error == -ETIMEDOUT);
+	}
 	return !error;
 }
 
@@ -255,7 +253,7 @@ bool outlet_sum(const struct outlet *outlet)
 	if (report.waiting)
 		buffer_printf(&line, ", %" PRIu64 " not, its courier hangs", report.waiting);
 	if (report.dropped)
-		buffer_printf(&line, ", %" PRIu64 " without room", report.dropped);
+		buffer_printf(&line, ", %" PRIu64 " dropped", report.dropped);
 	if (state->refused)
 		buffer_printf(&line, ", %" PRIu64 " refused", state->refused);
 	if (state->lost)
@@ -264,5 +262,6 @@ bool outlet_sum(const struct outlet *outlet)
 		buffer_printf(&line, ": %s", state->why);
 	buffer_byte(&line, '\0');
 	log_message("sink %s: %s", outlet->spec.name, line.failed ? "out of memory" : line.data);
-	return good;
+	/* A reader that has seen enough is no failure. */
+	return good || (state->gone && outlet->spec.kind == SINK_STDOUT);
 }

@@ -246,13 +246,15 @@ int sinks_fd(const struct sinks *sinks)
 /* It has ended though nobody asked it to. */
 static void death_say(const struct outlet *outlet, int status)
 {
-	const char *name = outlet->spec.name;
-	const unsigned long long lost = outlet->last.lost;
-	char how[64] = "has ended";
+	const struct channel_state *last = &outlet->last;
+	const unsigned long long lost = last->lost;
+	char how[CHANNEL_WHY] = "its courier has ended";
 
-	if (status != -1 && WIFSIGNALED(status))
-		snprintf(how, sizeof(how), "was killed by signal %d", WTERMSIG(status));
-	log_message("sink %s: its courier %s: %llu event%s lost, and it gets no more", name, how,
+	if (last->ended && last->gone)
+		memcpy(how, last->why, sizeof(how));
+	else if (status != -1 && WIFSIGNALED(status))
+		snprintf(how, sizeof(how), "its courier was killed by signal %d", WTERMSIG(status));
+	log_message("sink %s: %s: %llu event%s lost, and it gets no more", outlet->spec.name, how,
 		    lost, lost == 1 ? "" : "s");
 }
 
