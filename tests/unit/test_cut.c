@@ -353,6 +353,32 @@ static void the_longest_are_cut(void **state)
 	free(line);
 }
 
+/* A sink has the name that somebody gave it. */
+static void a_loss_fits(void **state)
+{
+	static const struct format_ops *const formats[] = {&format_json, &format_ocsf,
+							   &format_otlp};
+	static char name[5000];
+	struct event_gap gap = {.count = 3, .cpu = EVENT_CPU_UNKNOWN, .sink = name};
+
+	(void)state;
+	worst_set("x", 2);
+	memset(name, 1, sizeof(name) - 1);
+	worst.scene.event = (struct event){.action = EVENT_LOST,
+					   .outcome = EVENT_UNKNOWN,
+					   .sequence = 7,
+					   .stream = &worst.scene.stream,
+					   .gap = &gap};
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+		char *line = render(formats[i], (struct format_options){.line_most = FORMAT_LINE});
+
+		clean(line);
+		assert_in_range(strlen(line), 12000, FORMAT_LINE);
+		assert_non_null(strstr(line, "lost.sink\""));
+		free(line);
+	}
+}
+
 static void arguments_are_left_out(void **state)
 {
 	static const struct format_ops *const formats[] = {&format_json, &format_ocsf, &format_otlp,
@@ -393,6 +419,7 @@ int main(void)
 		cmocka_unit_test(lines_fit),
 		cmocka_unit_test(rows_fit),
 		cmocka_unit_test(the_longest_are_cut),
+		cmocka_unit_test(a_loss_fits),
 		cmocka_unit_test(arguments_are_left_out),
 	};
 

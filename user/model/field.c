@@ -264,7 +264,7 @@ const struct field field_table[] = {
 	FIELD(PORT "lost.to", lost_to, LOST, "first record behind the gap", OWN("lost.to")),
 	FIELD(PORT "lost.sink", lost_sink, LOST,
 	      "sink that had no room: then from and to are the first and the last one missing",
-	      OWN("lost.sink")),
+	      .cut = true, OWN("lost.sink")),
 
 	/* For people */
 	FIELD("verb", people_verb, SOCKETS, "what happened, in a word", COLUMN("EVENT", 7, 7),

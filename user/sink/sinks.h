@@ -24,8 +24,6 @@ struct sinks_options {
 	const struct sink_ops *ops; /* for tests, of all sinks; NULL: those of each kind */
 };
 
-#define SINKS_LINE_MOST (16u << 10) /* of a line in any format that makes lines */
-
 /* Starts a courier for each: before anything is watched, and before privileges are given up.
  * 0, or negative errno with `why`, and nothing runs. */
 int sinks_open(const struct sinks_options *options, struct sinks **sinks, char *why, size_t size);
