@@ -314,7 +314,7 @@ $(foreach target,$(FUZZ),$(eval $(call program,$(target:tests/%.c=build/%),fuzz,
 # Manual pages and completions, from the tables of the commands.
 build/manual/portsnoop.8: build/manual/generate
 	$(call say,MANUAL,$(@D))
-	$(Q)rm -f build/manual/*.8
+	$(Q)rm -f build/manual/*.[58]
 	$(Q)build/manual/generate $(@D)
 
 # arm64 libraries from this distribution's own archive, unpacked, not installed.

@@ -2,6 +2,7 @@
 """What the tests against real back ends share: the other program, what is sent, and whether it arrived.
 
     recording("hostile")              a recording of tests/golden/stream
+    recording_of(1000)                a long one
     replayed(file)                    its events, as the tests compare them
     replay(file, "--sink", SPEC)      feeds a sink with it
     Feed("--sink", SPEC)              feeds a sink by and by
@@ -11,10 +12,14 @@
 """
 
 import json
+import math
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
+import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TREE = os.path.dirname(os.path.dirname(HERE))
@@ -22,12 +27,13 @@ sys.path.insert(0, os.path.join(TREE, "tests", "live"))
 
 from behavior_tool import (PATIENCE, Failure, Skip, Tool, at_end, await_exit, await_true, check, end,  # noqa: E402
                            equal, get, parse_events, program, room, run, suite_run, test)
+from who_situation import free_port  # noqa: E402
 import packages as debian  # noqa: E402
 
 __all__ = ("PATIENCE", "TREE", "Failure", "Skip", "Tool", "at_end", "await_exit", "await_true", "check", "end", "equal",
-           "get", "parse_events", "program", "room", "run", "suite_run", "test",
-           "BackEnd", "Feed", "arrived_equal", "lines_of", "packages", "prefix_of", "recording", "replay", "replayed",
-           "shipper", "slow", "without")
+           "free_port", "get", "parse_events", "program", "room", "run", "suite_run", "test",
+           "BackEnd", "Feed", "arrived_equal", "lines_of", "listening", "packages", "prefix_of", "recording",
+           "recording_of", "replay", "replayed", "shipper", "slow", "without")
 
 
 def slow(why):
@@ -57,10 +63,20 @@ def prefix_of(name):
     return ["unshare", "-m", "sh", "-c", OVERLAY, "sh", packages(name)]
 
 
-def shipper(name):
-    """The text of a configuration of tools/shippers/."""
+def shipper(name, **replaced):
+    """A configuration of tools/shippers/, in which some words are those of the test."""
     with open(os.path.join(TREE, "tools", "shippers", name), encoding="utf-8") as file:
-        return file.read()
+        text = file.read()
+    for words, own in replaced.items():
+        check(words in text, f"{name} does not have", words)
+        text = text.replace(words, str(own))
+    return text
+
+
+def listening(port):
+    """Whether somebody takes TCP connections on that port of this machine."""
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
 
 
 class BackEnd:
@@ -123,23 +139,67 @@ def replay(file, *words, seconds=PATIENCE):
     return done
 
 
+def recording_of(claims, seconds=60):
+    """A recording of about three events a claim, made up by tests/bench/stream.c."""
+    folder = room()
+    program_of_it, path = f"{folder}/stream", f"{folder}/stream.rec"
+    subprocess.run([os.environ.get("CC", "cc"), "-std=gnu11", "-D_GNU_SOURCE", "-O1", "-Iinclude", "-Iuser", "-o",
+                    program_of_it, "tests/bench/stream.c", "-lz"], cwd=TREE, check=True)
+    with open(path, "wb") as file:
+        subprocess.run([program_of_it, str(claims), str(seconds)], stdout=file, check=True)
+    return path
+
+
+# user/stream/recording.h
+HEADER = 32
+FRAME = struct.Struct("=IIII")
+FRAME_MAGIC = 0x4D415246
+PAYLOAD_MOST = 1 << 20
+
+
+def records_of(path):
+    """(header, [record]) of a recording."""
+    with open(path, "rb") as file:
+        header, frames = file.read(HEADER), file.read()
+    records, place = [], 0
+    while place < len(frames):
+        magic, length, _, _ = FRAME.unpack_from(frames, place)
+        equal(magic, FRAME_MAGIC, "magic of a frame")
+        place += FRAME.size
+        end = place + length
+        while place < end:
+            size = struct.unpack_from("=H", frames, place + 2)[0]
+            records.append(frames[place:place + size])
+            place += size
+    return header, records
+
+
 class Feed:
     """A replay of a recording that comes by and by, as a live stream does."""
 
     def __init__(self, file, *words):
-        with open(file, "rb") as whole:
-            self.bytes = whole.read()
+        header, self.records = records_of(file)
+        self.frames = 0
         self.tool = Tool("replay", "--release", *words, "-", stdin=subprocess.PIPE)
+        self.pipe = self.tool.process.stdin
+        self.pipe.write(header)
 
     def send(self, part=1.0):
         """That much of what is left of it."""
-        size = len(self.bytes) if part == 1.0 else int(len(self.bytes) * part)
-        self.tool.process.stdin.write(self.bytes[:size])
-        self.tool.process.stdin.flush()
-        self.bytes = self.bytes[size:]
+        count = math.ceil(len(self.records) * part)
+        while count:
+            payload = b""
+            while count and len(payload) + len(self.records[0]) <= PAYLOAD_MOST:
+                payload += self.records.pop(0)
+                count -= 1
+            self.pipe.write(FRAME.pack(FRAME_MAGIC, len(payload), zlib.crc32(payload), self.frames) + payload)
+            self.frames += 1
+        self.pipe.flush()
 
     def done(self, status=0):
-        self.tool.process.stdin.close()
+        """Sends the rest and waits for the end."""
+        self.send()
+        self.pipe.close()
         equal(self.tool.status(), status, f"exit status, it said {self.tool.words()!r}")
 
 

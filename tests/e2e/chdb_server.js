@@ -47,15 +47,17 @@ const server = http.createServer((request, response) => {
 		const body = Buffer.concat(parts);
 		const query = (given ? given + "\n" : "") + (packed ? zlib.gunzipSync(body) : body);
 		url.searchParams.delete("query");
+		url.searchParams.delete("wait_end_of_query"); // it always does
+		url.searchParams.delete("wait_end_of_query"); // it always does
 		if (url.pathname === "/ping") return answer(response, 200, "Ok.\n");
 		if (USER && (request.headers["x-clickhouse-user"] !== USER ||
 			     request.headers["x-clickhouse-key"] !== PASSWORD))
-			return answer(response, 403, "Code: 516. DB::Exception: fleet: Authentication failed: password is incorrect, or there is no user with such name.\n");
+			return answer(response, 403, "Code: 516. DB::Exception: default: Authentication failed\n");
 		try {
 			answer(response, 200, run(query, [...url.searchParams]));
 		} catch (error) {
 			const code = error.clickhouseCode ?? Number(/Code: (\d+)/.exec(error.message)?.[1]);
-			answer(response, statusOf(code), error.message.replace("Query failed: ", "") + "\n");
+			answer(response, statusOf(code), error.message.replace(/^Query failed: /, "") + "\n");
 		}
 	});
 });

@@ -3,6 +3,7 @@
 
     receiver = Receiver(definitions)       listens on 127.0.0.1, receiver.url
     receiver.plan(answer(503, retry=1))    what it says to the next requests, instead of "taken"
+    receiver.refuses = ID                  400 for a request with this event
     receiver.stop(), receiver.start()      as a server that is restarted: on the same port
     receiver.records                       [(resource, scope, log record)] in the order of arrival
 
@@ -43,6 +44,7 @@ class Receiver:
         self.request, self.json_format = definitions_load(definitions)
         self.context = context
         self.records, self.requests, self.wrong, self.answers = [], [], [], []
+        self.refuses = None  # event.id of a record that it does not like
         self.lock = threading.Lock()
         self.port, self.server = 0, None
         self.start()
@@ -66,6 +68,10 @@ class Receiver:
             with self.lock:
                 self.wrong.append(f"{error}: {body[:500]!r}")
             return answer(400)
+        if self.refuses and any(attribute.value.string_value == self.refuses for part in request.resource_logs
+                                for scope in part.scope_logs for record in scope.log_records
+                                for attribute in record.attributes):
+            return answer(400, b"I do not like it")
         with self.lock:
             said = self.answers.pop(0) if self.answers else answer(200, b"{}", keep=True)
             self.requests.append((dict(headers), said.status))

@@ -10,6 +10,7 @@
 #include "check.h"
 #include "lib/config.h"
 #include "lib/escape.h"
+#include "sink/spec.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -17,6 +18,7 @@ struct options {
 	uint64_t count, size, age;
 	const char *db, *other;
 	bool follow, failed;
+	struct sink_list sinks;
 };
 
 static const struct option_entry entries[] = {
@@ -29,6 +31,8 @@ static const struct option_entry entries[] = {
 	       .line_only = true),
 	OPTION("follow", 'f', NULL, "go on", option_flag, struct options, follow),
 	OPTION("failed", 0, NULL, "only failures", option_flag, struct options, failed),
+	OPTION("sink", 0, "SPEC", "to", sink_list_set, struct options, sinks, .adds_up = true,
+	       .secret = true),
 	{0},
 };
 
@@ -84,6 +88,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(!(given & 1 << 6) || !options.follow);
 	text_check(options.db, defaults.db, text, size);
 	text_check(options.other, defaults.other, text, size);
+	check(options.sinks.count <= SINKS_MOST);
+	for (size_t i = 0; i < options.sinks.count; i++)
+		check(*options.sinks.specs[i].name && *options.sinks.specs[i].text);
+	sink_list_free(&options.sinks);
 	free(text);
 	return 0;
 }

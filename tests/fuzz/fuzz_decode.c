@@ -2,7 +2,7 @@
 /*
  * Any bytes as a stream, from the records to the output. The first byte chooses the
  * format, the second the width of the terminal. What comes out must be lines of
- * clean UTF-8, one for each event, and JSON must be JSON.
+ * clean UTF-8, one for each event, JSON must be JSON, and none longer than it may be.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -19,6 +19,7 @@ struct room {
 	struct format *format;
 	struct buffer out;
 	const struct wire_event *observed; /* the newest one */
+	size_t line_most;		   /* 0: any */
 	bool color;
 };
 
@@ -116,7 +117,9 @@ static int render(void *context, const struct event *event)
 	check_clean(room);
 	if (out->length)
 		expect(memchr(out->data, '\n', out->length) == out->data + out->length - 1);
-	if (room->ops == &format_json)
+	if (room->line_most)
+		expect(out->length <= room->line_most);
+	if (out->length && room->ops != &format_csv && room->ops != &format_table)
 		expect(json_value(out->data, out->data + out->length) ==
 		       out->data + out->length - 1);
 	return 0;
@@ -152,8 +155,10 @@ static void feed(struct decoder *decoder, const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct format_ops *const formats[] = {&format_json, &format_csv,
-							   &format_table};
+	static const struct format_ops *const formats[] = {
+		&format_json, &format_csv, &format_table,	&format_otlp,
+		&format_ocsf, &format_row, &format_otlp_record,
+	};
 	struct room room = {0};
 	struct format_options options = {0};
 	struct decoder_totals totals;
@@ -161,8 +166,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 2)
 		return 0;
-	room.ops = formats[data[0] % 3];
+	room.ops = formats[(data[0] & 0x1f) % (sizeof(formats) / sizeof(formats[0]))];
 	room.color = options.color = data[0] & 0x80;
+	options.line_most = data[0] & 0x40 ? FORMAT_LINE : 0;
+	options.no_args = data[0] & 0x20;
+	room.line_most = room.ops == &format_table ? 0 : options.line_most;
 	options.width = data[1];
 	room.format = room.ops->open(&options);
 	decoder = decoder_new(render, observe, &room);

@@ -11,6 +11,8 @@ import json
 import re
 import sys
 
+from flat import flat
+
 KEYS = {
     "request": {"resourceLogs"},
     "resourceLogs": {"resource", "scopeLogs", "schemaUrl"},
@@ -58,16 +60,6 @@ def attributes_of(pairs):
         assert pair.keys() == {"key", "value"} and type(pair["key"]) is str and pair["key"], pair
     # "Attribute keys MUST be unique"
     return unique([(pair["key"], value_of(pair["value"])) for pair in pairs])
-
-
-def flat(value, path=""):
-    """{dotted path: value} of nested objects; lists stay what they are."""
-    if type(value) is not dict:
-        return {path: value}
-    found = {}
-    for name, part in value.items():
-        found.update(flat(part, f"{path}.{name}" if path else name))
-    return found
 
 
 def plain(value):
@@ -132,8 +124,9 @@ def check(request, event):
     record, = scope["logRecords"]
     message(record, "logRecord")
     assert record["timeUnixNano"] == record["observedTimeUnixNano"] == str(nanoseconds(event["@timestamp"]))
-    warning = event["event"].get("outcome") == "failure" or event["event"]["action"] == "lost-events"
-    assert (record["severityNumber"], record["severityText"]) == ((13, "WARN") if warning else (9, "INFO"))
+    severity = (13, "WARN") if event["event"]["action"] == "lost-events" else (
+        (10, "NOTICE") if event["event"].get("outcome") == "failure" else (9, "INFO"))
+    assert (record["severityNumber"], record["severityText"]) == severity
     assert record["eventName"] == "portsnoop." + EVENTS[event["event"]["action"]]
     assert value_of(record["body"]) == event["message"]
     expected = {}

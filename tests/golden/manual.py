@@ -7,6 +7,7 @@ Environment: PORTSNOOP (program). They lie in build/manual/ of the tree.
 
 import contextlib
 import glob
+import json
 import os
 import pty
 import re
@@ -54,7 +55,7 @@ def test(name, function, *arguments):
 
 
 def pages():
-    return sorted(glob.glob(os.path.join(MANUAL, "*.8")))
+    return sorted(glob.glob(os.path.join(MANUAL, "*.[58]")))
 
 
 # ---- pages ----
@@ -106,7 +107,7 @@ def commands():
 
 def every_command():
     have = {os.path.basename(page) for page in pages()}
-    want = {"portsnoop.8"} | {f"portsnoop-{name}.8" for name in commands()}
+    want = {"portsnoop.8", "portsnoop-fields.5"} | {f"portsnoop-{name}.8" for name in commands()}
     return "" if have == want else f"{sorted(have)}, expected {sorted(want)}"
 
 
@@ -133,19 +134,20 @@ def structure(name):
         headings = re.findall(r"^\.SH (.*)$", page.read(), re.M)
     fixed = [one for one in headings if one in ("NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT STATUS",
                                                 "EXAMPLES", "SEE ALSO")]
-    want = ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT STATUS"]
-    if fixed[:5] != want or headings[-1] != "SEE ALSO":
+    want = ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT STATUS"] if name.endswith(".8") else [
+        "NAME", "DESCRIPTION"]
+    if fixed[:len(want)] != want or headings[-1] != "SEE ALSO":
         return f"sections: {headings}"
     return ""
 
 
 def references():
     """A page of ours that is named is there."""
-    have = {os.path.basename(page)[:-2] for page in pages()}
+    have = {os.path.basename(page) for page in pages()}
     for page in pages():
-        for name in re.findall(r"(portsnoop(?:-[a-z]+)?)\(8\)", "\n".join(rendered(page))):
-            if name not in have:
-                return f"{os.path.basename(page)} refers to {name}(8)"
+        for name, part in re.findall(r"(portsnoop(?:-[a-z]+)?)\((\d)\)", "\n".join(rendered(page))):
+            if f"{name}.{part}" not in have:
+                return f"{os.path.basename(page)} refers to {name}({part})"
     return ""
 
 
@@ -189,6 +191,49 @@ def sql_examples():
     return "" if len(queries) == 2 and found else f"{len(queries)} queries, {len(found)} rows"
 
 
+def leaves(value, path=""):
+    """Dotted paths of an object; a list is a value."""
+    if type(value) is not dict:
+        return {path}
+    return set().union(*(leaves(part, f"{path}.{name}" if path else name) for name, part in value.items()))
+
+
+def attributes(request):
+    record = request["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0]
+    resource = request["resourceLogs"][0]["resource"]["attributes"]
+    return {f"attribute: {one['key']}" for one in record["attributes"]} | {
+        f"resource: {one['key']}" for one in resource} | {f": {name}" for name in record}
+
+
+def field_names():
+    """portsnoop-fields(5) has every name that portsnoop writes, in each format, and what it has is written."""
+    with open(os.path.join(MANUAL, "portsnoop-fields.5"), encoding="utf-8") as file:
+        page = file.read()
+    entries = re.findall(r"^\.TP\n\\fB(\S+)\\fP\n((?:[^.].*\n)*)", page.split(".SH FIELDS\n")[1].split(".SH ")[0], re.M)
+    said = {"ecs": {name.replace("\\", "") for name, _ in entries}, "otlp": set(), "ocsf": set()}
+    for _, words in entries:
+        words = " ".join(words.replace("\\", "").split())
+        said["otlp"] |= {f"{kind.strip()}: {name}" for kind, name in re.findall(r"OTLP( attribute| resource|): (\S+?)\.(?: |$)", words)}
+        said["ocsf"] |= set(re.findall(r"OCSF: (\S+?)\.(?: |$)", words))
+    written = {"ecs": set(), "otlp": set(), "ocsf": set()}
+    for recording in glob.glob(os.path.join(TREE, "tests/golden/stream/*.rec")):
+        for kind, names in written.items():
+            for line in run(PROGRAM, "replay", "--release", "-o", kind, recording).stdout.splitlines():
+                names |= (attributes if kind == "otlp" else leaves)(json.loads(line))
+    # what these formats have beyond the fields
+    written["otlp"] -= {": observedTimeUnixNano", ": severityNumber", ": severityText", ": eventName", ": attributes",
+                        "resource: service.name", "resource: service.version", "resource: service.instance.id",
+                        "resource: portsnoop.stream.boot_id"}
+    for kind in ("ecs", "otlp"):
+        if written[kind] - said[kind]:
+            return f"{kind}: not in the page: {sorted(written[kind] - said[kind])}"
+    # no recording has everything, but most
+    for kind, names in said.items():
+        if len(names & written[kind]) < len(names) * 0.85:
+            return f"{kind}: only in the page: {sorted(names - written[kind])}"
+    return ""
+
+
 def configuration():
     """Each option of record that a file can have is in it, and what it says is accepted."""
     with open(os.path.join(TREE, "tools/packaging/portsnoop.conf"), encoding="utf-8") as file:
@@ -198,10 +243,17 @@ def configuration():
         path = os.path.join(folder, "portsnoop.conf")
         names = re.findall(r"^#([a-z-]+) = ", text, re.M)
         with open(path, "w", encoding="utf-8") as file:
-            file.write(re.sub(r"^#([a-z-]+ = )", r"\1", text, flags=re.M))
-        said = run(PROGRAM, "record", "--config", path, "--db", os.path.join(folder, "history.db"), "--replay",
-                   os.path.join(TREE, "tests/golden/stream/blocked.rec"))
-    if said.returncode:
+            file.write(re.sub(r"^#([a-z-]+ = )", r"\1", re.sub(r"^#(sink|spool|format) = .*", "", text, flags=re.M),
+                              flags=re.M))
+        words = ("--config", path, "--replay", os.path.join(TREE, "tests/golden/stream/blocked.rec"))
+        said = run(PROGRAM, "record", "--db", os.path.join(folder, "history.db"), *words)
+        if said.returncode:
+            return said.stderr
+        # Nobody is to be sent anything: they are understood, and then find no place.
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(re.sub(r"^#((?:sink|format) = )", r"\1", text, flags=re.M))
+        said = run(PROGRAM, "record", "--spool", os.path.join(folder, "none/spool"), *words)
+    if said.returncode != 1 or "the spool " not in said.stderr:
         return said.stderr
     # What is said in one line and then is over has no place in a file.
     options = {re.search(r"--([a-z-]+)", label).group(1) for label, _ in helped("record", "--help")[1]}
@@ -343,6 +395,7 @@ def main():
         test(f"bash: values of the options of {name}", bash_values, name)
     test("portsnoop-history.8: the columns of the views", sql_columns)
     test("portsnoop-history.8: the queries run", sql_examples)
+    test("portsnoop-fields.5: the names that are written", field_names)
     test("portsnoop.conf: has the options of record, with values that are accepted", configuration)
     test("bash: shellcheck", accepts, "shellcheck", os.path.join(MANUAL, "portsnoop.bash"))
     test("bash: commands", only, ("",), {*commands(), "help"})
@@ -351,7 +404,10 @@ def main():
          {"--port", "--save", "--version"}, {"--wait"})
     test("bash: help, and a command", only, ("help", "ex"), {"explain"})
     test("bash: the value behind =", only, ("trace", "--output", "=", "j"), {"json"})
-    test("bash: nothing yet behind =", only, ("trace", "--output", "="), {"table", "json", "csv"})
+    test("bash: nothing yet behind =", only, ("trace", "--tier", "="),
+         {"auto", "fentry", "kprobe", "tracepoint"})
+    test("bash: kinds of sinks", offers, ("trace", "--sink", "sys"),
+         {"syslog", "syslog:unix:", "syslog:udp:", "syslog:tcp:"})
     test("bash: the next word of a list", only, ("trace", "--proto", "tcp,udpl"), {"tcp,udplite"})
     test("bash: a value without a command", only, ("--tier", "f"), {"fentry"})
     test("bash: users", offers, ("trace", "-u", "ro"), {"root"})
@@ -365,6 +421,7 @@ def main():
          "say who has a port now, or wait for it")
     test("zsh: options, with what they do", zsh_offers, "portsnoop who --", "--wait-free",
          "wait until the ports are given back, TIME_WAIT included")
+    test("zsh: kinds of sinks", zsh_offers, "portsnoop record --sink=", "clickhouse", "journald")
     test("zsh: values", zsh_offers, "portsnoop trace --output=", "table", "json", "csv")
     test("zsh: the next word of a list", zsh_offers, "portsnoop trace --proto tcp,udpl", "tcp,udplite")
     test("zsh: options without a command are those of trace", zsh_offers, "portsnoop --tie", "--tier=")

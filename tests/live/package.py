@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 
-from behavior_tool import Skip, await_true, check, equal, get, room, suite_run, test
+from behavior_tool import Reader, Skip, await_true, check, equal, get, parse_events, room, suite_run, test
 from package_machine import Machine
 
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -98,6 +98,7 @@ def install():
     folder = room()
     files = installed(folder, "install")
     for name in ("usr/local/bin/portsnoop", "usr/local/share/man/man8/portsnoop-trace.8",
+                 "usr/local/share/man/man5/portsnoop-fields.5",
                  "usr/local/share/bash-completion/completions/portsnoop",
                  "usr/local/share/zsh/site-functions/_portsnoop", "etc/portsnoop/portsnoop.conf",
                  "usr/local/lib/systemd/system/portsnoop.service"):
@@ -273,21 +274,88 @@ print(urllib.request.urlopen(sys.argv[1], timeout=20).read().decode())
 """
 
 
+def sandbox_open(machine, what):
+    """As the configuration says that it is done."""
+    with open("tools/packaging/portsnoop.conf", encoding="utf-8") as file:
+        told = [part for part in re.findall(r"^#   \[Service\]\n(?:#   .*\n)+", file.read(), re.M) if what in part]
+    equal(len(told), 1, f"places that tell of {what!r}")
+    machine.write(f"/etc/systemd/system/{UNIT}.d/sandbox.conf", told[0].replace("#   ", ""))
+    machine.ask("systemctl", "daemon-reload")
+    machine.ask("systemctl", "restart", UNIT)
+    check_active(machine)
+
+
 @test("service: metrics are served once its sandbox allows them, and before it says what is missing")
 def metrics():
     machine = active_machine()
     machine.ask("sed", "-i", "$ametrics = 0", "/etc/portsnoop/portsnoop.conf")
     machine.ask("systemctl", "restart", UNIT, status=None)
     await_true("what is missing", lambda: "RestrictAddressFamilies=AF_INET AF_INET6" in machine.journal(UNIT))
-    with open("tools/packaging/portsnoop.conf", encoding="utf-8") as file:
-        told = re.search(r"^#   \[Service\]\n(?:#   .*\n)+", file.read(), re.M)[0]
-    machine.write(f"/etc/systemd/system/{UNIT}.d/metrics.conf", told.replace("#   ", ""))
-    machine.ask("systemctl", "daemon-reload")
-    machine.ask("systemctl", "restart", UNIT)
-    check_active(machine)
+    sandbox_open(machine, "RestrictAddressFamilies=AF_INET AF_INET6\n#   IPAddressAllow=localhost")
     url = await_true("where they are", lambda: re.search(r"metrics at (http://\S+)", machine.journal(UNIT)))[1]
     check("\nportsnoop_claims_total{" in machine.ask("python3", "-c", ASK, url), "the page")
     history_of(machine, claim(machine))
+
+
+RECEIVER = """
+import socket, sys
+one = socket.socket()
+one.bind(("127.0.0.1", 0))
+one.listen()
+print(one.getsockname()[1], flush=True)
+while True:
+    connection, _ = one.accept()
+    for line in connection.makefile("r"):
+        print(line, end="", flush=True)
+"""
+
+
+def couriers(machine):
+    folder = machine.show(UNIT, "ControlGroup")
+    with open(f"{machine.cgroup}{folder}/cgroup.procs", encoding="ascii") as processes:
+        words = [dict(line.split(":\t", 1) for line in open(f"/proc/{pid}/status", encoding="utf-8")
+                      .read().splitlines() if ":\t" in line) for pid in processes.read().split()]
+    return [one for one in words if one["Name"] == "portsnoop-sink"]
+
+
+@test("service: sinks: a file that logrotate turns over, the journal; the network once its sandbox allows it")
+def sinks():
+    machine = active_machine()
+    receiver = machine.start("python3", "-c", RECEIVER, stdout=subprocess.PIPE)
+    reader = Reader(receiver.stdout.fileno())
+    port = int(reader.line("the receiver's port"))
+    machine.ask("sed", "-i", f"$asink = file:/var/log/portsnoop/events.json\\nsink = journald\\n"
+                f"sink = tcp:127.0.0.1:{port}", "/etc/portsnoop/portsnoop.conf")
+    machine.ask("systemctl", "restart", UNIT, status=None)
+    await_true("what is missing", lambda: "RestrictAddressFamilies=AF_INET AF_INET6" in machine.journal(UNIT))
+    sandbox_open(machine, "RestrictAddressFamilies=AF_INET AF_INET6\n#   IPAddressAllow=any")
+    equal([(one["CapPrm"], one["NoNewPrivs"], one["Seccomp"]) for one in couriers(machine)],
+          [("0" * 16, "1", "2")] * 3, "what its couriers have given up")
+
+    def events():
+        out = machine.ask("sh", "-c", "cat /var/log/portsnoop/events.json*", status=None)
+        return [json.loads(line) for line in out.splitlines()]
+
+    def await_port(number):
+        await_true(f"port {number} in the file", lambda: any(
+            get(event, "portsnoop.local.port") == number for event in events()))
+
+    first, pid = claim(machine), machine.show(UNIT, "MainPID")
+    await_port(first)
+    await_true("the same in the journal", lambda: f":{first}" in machine.ask(
+        "journalctl", "--output=cat", "SYSLOG_IDENTIFIER=portsnoop"))
+    if shutil.which("logrotate", path=os.environ["PATH"] + ":/usr/sbin"):
+        machine.ask("logrotate", "--force", "/etc/logrotate.d/portsnoop")
+        await_port(claim(machine))
+        check("events.json.1" in machine.ask("ls", "/var/log/portsnoop"), "the old file")
+    equal(machine.show(UNIT, "MainPID"), pid, "process")
+    machine.ask("systemctl", "stop", UNIT)
+    # The reload made a new connection: what was on its way came once more.
+    came = {get(event, "event.id"): event for event in parse_events(
+        reader.until(lambda line: b'"stream-end"' in line, "the end of the stream"))}
+    equal([get(event, "event.sequence") for event in came.values()], list(range(1, len(came) + 1)),
+          "numbers of the events that came by TCP")
+    equal(sorted(came), sorted(get(event, "event.id") for event in events()), "events in the files")
 
 
 @test("service: a wrong configuration is refused, and named in the journal")

@@ -10,9 +10,9 @@
 /* What it does with one request. */
 struct http_scene {
 	const char *answer; /* all bytes of it; NULL: none */
-	bool hold;	    /* then says no more until the client has gone */
-	bool endless;	    /* then repeats `tail` until the client has gone */
 	const char *tail;
+	bool hold;    /* then says no more until the client has gone */
+	bool endless; /* then repeats `tail` until the client has gone */
 	bool hang_up; /* then hangs up */
 };
 

@@ -459,8 +459,12 @@ static void test_hostile_courier(void **state)
 	uint64_t head = 0;
 
 	(void)state;
+	assert_true(put(0, 100));
+	reader_page()[0] = writer_page()[0] + 8;
+	assert_false(put(1, 100));
+	assert_false(channel_has_room(channel, 0));
 	srandom(1);
-	for (unsigned int i = 0; i < 200000; i++) {
+	for (unsigned int i = 1; i < 200000; i++) {
 		uint64_t *page = reader_page();
 
 		page[0] = nonsense(head);
@@ -478,6 +482,53 @@ static void test_hostile_courier(void **state)
 	assert_int_equal(strlen(copy.why), sizeof(copy.why) - 1);
 }
 
+static uint32_t *ring(void)
+{
+	return (uint32_t *)(void *)(writer_page() +
+				    2 * sysconf(_SC_PAGESIZE) / (long)sizeof(uint64_t));
+}
+
+/* What cannot be is the end of it. */
+static void broken(void)
+{
+	struct channel_news news;
+	struct frame frame;
+
+	assert_int_equal(channel_frames(channel), 0);
+	assert_false(channel_peek(channel, 0, &frame));
+	channel_release(channel, 1);
+	channel_news(channel, &news);
+	assert_true(news.closed);
+}
+
+static void test_impossible_size(void **state)
+{
+	(void)state;
+	channel_free(channel);
+	channel = channel_new(4 * RING);
+	put(1, FRAME_MOST);
+	put(2, FRAME_MOST);
+	ring()[7] = FRAME_MOST + 1;
+	broken();
+}
+
+static void test_impossible_end(void **state)
+{
+	(void)state;
+	put(1, 100);
+	ring()[7] = 101 + 8;
+	broken();
+}
+
+static void test_impossible_head(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < RING / (SLOT + 32); i++)
+		assert_true(put(i, 32));
+	writer_page()[0] += SLOT + 32; /* more than there can be */
+	broken();
+}
+
 static void test_hostile_program(void **state)
 {
 	(void)state;
@@ -493,12 +544,10 @@ static void test_hostile_program(void **state)
 			;
 		for (unsigned int step = 0; step < 20; step++) {
 			uint64_t *page = writer_page();
-			uint32_t *ring = (uint32_t *)(void *)(page + 2 * sysconf(_SC_PAGESIZE) /
-									     (long)sizeof(*page));
 
 			if (random() % 4 == 0)
 				page[random() % 3] = nonsense(page[0]);
-			ring[(size_t)random() % (RING / sizeof(*ring))] = (uint32_t)random();
+			ring()[(size_t)random() % (RING / sizeof(uint32_t))] = (uint32_t)random();
 			frames = channel_frames(channel);
 			assert_true(frames <= RING / SLOT);
 			for (uint64_t at = 0; at < frames; at++) {
@@ -532,6 +581,9 @@ int main(void)
 		TEST(test_program_dies),
 		TEST(test_not_inherited),
 		TEST(test_hostile_courier),
+		TEST(test_impossible_size),
+		TEST(test_impossible_end),
+		TEST(test_impossible_head),
 		TEST(test_hostile_program),
 	};
 

@@ -207,6 +207,58 @@ static void test_refused(void **state)
 	refused("# a\xc3", "f.conf:1: this is not UTF-8");
 }
 
+struct list {
+	uint64_t count, sum;
+};
+
+static int list_add(const char *argument, void *target, const char **expected)
+{
+	struct list *list = target;
+	uint64_t number;
+
+	if (option_count(argument, &number, expected))
+		return -EINVAL;
+	list->count++;
+	list->sum += number;
+	return 0;
+}
+
+/* As on the command line: each line adds. A password that is typed wrong is not told on. */
+static void test_list(void **state)
+{
+	static const struct option_entry list_entries[] = {
+		{.name = "to",
+		 .argument = "URL",
+		 .help = "where",
+		 .set = list_add,
+		 .adds_up = true,
+		 .secret = true},
+		{0},
+	};
+	static const struct command list_command = {.name = "test", .options = list_entries};
+	char text[] = "to = 3\n# once more\nto = 4\nto = 5\n", other[] = "to = 1\nto = 2\n";
+	char wrong[] = "to = 1\nto = http://me:a@b:@host/\n";
+	struct list list = {0};
+	char why[CONFIG_WHY] = "";
+
+	(void)state;
+	assert_int_equal(config_parse(text, strlen(text), FILE_NAME, &list_command, 0, &list, why,
+				      sizeof(why)),
+			 0);
+	assert_int_equal(list.count, 3);
+	assert_int_equal(list.sum, 12);
+	/* The command line has some: these do not count. */
+	assert_int_equal(config_parse(other, strlen(other), FILE_NAME, &list_command, 1, &list, why,
+				      sizeof(why)),
+			 0);
+	assert_int_equal(list.count, 3);
+	assert_int_equal(config_parse(wrong, strlen(wrong), FILE_NAME, &list_command, 0, &list, why,
+				      sizeof(why)),
+			 -EINVAL);
+	assert_string_equal(why, "f.conf:2: to: 'http://***@host/' is not accepted; expected a "
+				 "whole number from 1");
+}
+
 static void test_out_of_memory(void **state)
 {
 	CLEANUP(parsed_free) struct parsed parsed = parse("huge = 1\n");
@@ -486,6 +538,7 @@ int main(void)
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_path),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_out_of_memory),
 		cmocka_unit_test(test_nul),
 		cmocka_unit_test(test_long),

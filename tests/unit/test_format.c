@@ -522,13 +522,13 @@ static void table_colors(void **state)
 /* No memory is said, not hidden. */
 static void failure_is_kept(void **state)
 {
-	static const char *const names[] = {"json", "csv", "table"};
+	static const char *const names[] = {"json", "csv", "table", "otlp", "ocsf"};
 	struct wire_event bind = record_bind(42, "web", 80, 80);
 	struct room room;
 	const char *why;
 
 	(void)state;
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		room_open(&room, names[i], (struct format_options){0});
 		room.out.failed = true;
 		assert_int_equal(decoder_record(room.decoder, &bind, sizeof(bind), &why), 0);

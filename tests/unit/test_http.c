@@ -14,8 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "guard/guard.h"
 #include "http_server.h"
 #include "lib/cleanup.h"
 #include "sink/http.h"
@@ -155,6 +157,35 @@ static void test_gzip(void **state)
 	assert_int_equal(http_server_requests(server, &seen), 2);
 	assert_null(strcasestr(seen[1].head.data, "\r\nContent-Encoding:"));
 	assert_int_equal(seen[1].body.length, HTTP_GZIP_FROM);
+	http_free(http);
+	http_server_stop(server);
+}
+
+/* What gains nothing goes as it is, and large bodies are not announced. */
+static void test_random(void **state)
+{
+	static const struct http_scene scene = {.answer = HTTP_OK("0", "")};
+	struct http_server *server = http_server_start(&scene, 1);
+	struct http *http = client(LONG_MS);
+	CLEANUP(post_free) struct post post = {0};
+	CLEANUP(buffer_free) struct buffer big = BUFFER_EMPTY;
+	const struct http_request *seen;
+	uint32_t number = 1;
+
+	(void)state;
+	while (big.length < 2000000) {
+		number = number * 1664525 + 1013904223;
+		if (number >> 24)
+			buffer_byte(&big, (char)(number >> 24));
+	}
+	buffer_byte(&big, '\0');
+	post_to(&post, http, http_server_url(server), big.data);
+	assert_int_equal(post.error, 0);
+	assert_int_equal(http_server_requests(server, &seen), 1);
+	assert_null(strcasestr(seen->head.data, "\r\nContent-Encoding:"));
+	assert_null(strcasestr(seen->head.data, "\r\nExpect:"));
+	assert_int_equal(seen->body.length, big.length - 1);
+	assert_memory_equal(seen->body.data, big.data, seen->body.length);
 	http_free(http);
 	http_server_stop(server);
 }
@@ -502,6 +533,48 @@ static void test_wait(void **state)
 	http_server_stop(server);
 }
 
+/* ---- behind a courier's guard ---- */
+
+/* In a child: whose answer is its exit status. */
+static int guarded_run(struct http_server *server)
+{
+	CLEANUP(post_free) struct post post = {0};
+	unsigned int port;
+	char url[64], why[256];
+	struct http_options options = {.url = url, .patience_ms = LONG_MS};
+	struct http *http;
+
+	if (sscanf(http_server_url(server), "http://127.0.0.1:%u/", &port) != 1)
+		return 2;
+	snprintf(url, sizeof(url), "http://localhost:%u/", port);
+	if (http_new(&options, &http, why, sizeof(why)))
+		return 3;
+	if (guard_courier((uint16_t)port, why, sizeof(why)))
+		return 4;
+	post_to(&post, http, url, "hello");
+	if (post.error)
+		fprintf(stderr, "%s\n", post.why);
+	http_free(http);
+	return post.error || post.answer.status != 200;
+}
+
+/* No thread is made, nothing is loaded, and the name is found all the same. */
+static void test_guarded(void **state)
+{
+	static const struct http_scene scene = {.answer = HTTP_OK("0", "")};
+	struct http_server *server = http_server_start(&scene, 1);
+	pid_t child = fork();
+	int status;
+
+	(void)state;
+	if (!child)
+		_exit(guarded_run(server));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	http_server_stop(server);
+}
+
 /* ---- TLS ---- */
 
 static char folder[] = "/tmp/portsnoop-http-XXXXXX";
@@ -663,6 +736,7 @@ int main(void)
 		cmocka_unit_test(test_request),
 		cmocka_unit_test(test_password),
 		cmocka_unit_test(test_gzip),
+		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_connection_kept),
 		cmocka_unit_test(test_no_proxy),
 		cmocka_unit_test(test_name),
@@ -674,6 +748,7 @@ int main(void)
 		cmocka_unit_test(test_nobody_there),
 		cmocka_unit_test(test_stream),
 		cmocka_unit_test(test_wait),
+		cmocka_unit_test(test_guarded),
 		cmocka_unit_test(test_tls),
 		cmocka_unit_test(test_tls_refused),
 		cmocka_unit_test(test_ca_refused),

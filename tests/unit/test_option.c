@@ -12,6 +12,8 @@
 #include <string.h>
 
 #include "child.h"
+#include "lib/buffer.h"
+#include "lib/cleanup.h"
 #include "lib/help.h"
 #include "lib/option.h"
 #include "lib/parse.h"
@@ -291,13 +293,41 @@ static void test_usage_error(void **state)
 	assert_string_equal(result.err, "portsnoop: 'a\\x0ab' is wrong\n");
 }
 
+static void shown_is(bool secret, const char *value, const char *shown)
+{
+	const struct option_entry entry = {.name = "to", .secret = secret};
+	CLEANUP(buffer_free) struct buffer out = BUFFER_EMPTY;
+
+	option_value_shown(&entry, value, &out);
+	buffer_byte(&out, '\0');
+	assert_false(out.failed);
+	assert_string_equal(out.data, shown);
+}
+
+/* What could be a password is not repeated, however wrong the rest of it is. */
+static void secrets(void **state)
+{
+	(void)state;
+	shown_is(false, "http://me:secret@host", "http://me:secret@host");
+	shown_is(true, "http://me:secret@host", "http://***@host");
+	shown_is(true, "x:http://me:s/e@c?r@e,t@host/,a=b", "x:http://***@host/,a=b");
+	shown_is(true, "http://host/path", "http://host/path");
+	shown_is(true, "file:/a@b", "file:/a@b");
+	shown_is(true, "", "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_taken),	       cmocka_unit_test(test_operands),
-		cmocka_unit_test(test_refused_values), cmocka_unit_test(test_refused_options),
-		cmocka_unit_test(test_no_memory),      cmocka_unit_test(test_help),
-		cmocka_unit_test(test_help_wraps),     cmocka_unit_test(test_usage_error),
+		cmocka_unit_test(secrets),
+		cmocka_unit_test(test_taken),
+		cmocka_unit_test(test_operands),
+		cmocka_unit_test(test_refused_values),
+		cmocka_unit_test(test_refused_options),
+		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_help),
+		cmocka_unit_test(test_help_wraps),
+		cmocka_unit_test(test_usage_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

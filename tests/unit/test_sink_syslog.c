@@ -144,7 +144,7 @@ static void test_head(void **state)
 		event.action = action;
 		event.outcome = EVENT_FAILURE;
 		head_parse(&event, &message, room, sizeof(room));
-		assert_int_equal(message.priority, 3 * 8 + (action == EVENT_LOST ? 3 : 4));
+		assert_int_equal(message.priority, 3 * 8 + (action == EVENT_LOST ? 4 : 5));
 		assert_string_equal(message.id, event_action_name(action));
 	}
 	event.action = EVENT_CONNECTED;

@@ -129,7 +129,7 @@ static void test_wrong(void **state)
 		{"file,keep=1", "file:PATH"},
 		{"stdout:", "journald[:PATH]"},
 		{"stdout:x", "without more"},
-		{"stdout,spool=1M", "options of stdout ('spool=1M' is none): format=, args="},
+		{"stdout,spool=1M", "options of stdout ('spool' is none): format=, args="},
 		{"unix:", "unix:PATH"},
 		{"tcp:h", "tcp:HOST:PORT"},
 		{"tcp:h:0", "tcp:HOST:PORT"},

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <pty.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -73,7 +74,14 @@ static void spy_close(struct format *format)
 	strcat((char *)format, ")");
 }
 
-static const struct format_ops spy = {"spy", "", spy_open, spy_begin, spy_event, spy_close};
+static const struct format_ops spy = {
+	.name = "spy",
+	.help = "",
+	.open = spy_open,
+	.begin = spy_begin,
+	.event = spy_event,
+	.close = spy_close,
+};
 
 struct chain {
 	struct view_options options;
@@ -440,6 +448,50 @@ static void test_flush(void **state)
 	close(pipes[1]);
 }
 
+#define PORT_KEY "\"local\":{\"ip\":\"0.0.0.0\",\"port\":"
+
+/* With sinks the output gets nothing; the filter and --count hold for them. */
+static void test_sinks(void **state)
+{
+	char path[] = "/tmp/portsnoop-view-XXXXXX", spec[64], why[256] = "", text[1 << 14] = "";
+	struct chain chain = {.options = {.count = 2}, .output = OUTPUT_TO(-1)};
+	struct sinks_options options = {0};
+	struct sink_list list = {0};
+	const char *expected = NULL;
+	uint64_t port = 0;
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	snprintf(spec, sizeof(spec), "file:%s", path);
+	assert_int_equal(sink_list_set(spec, &list, &expected), 0);
+	options.list = &list;
+	if (sinks_open(&options, &chain.options.sinks, why, sizeof(why)))
+		fail_msg("%s", why);
+	assert_int_equal(filter_set_ports("80-443", &chain.options.filter.ports, &expected), 0);
+	chain_open(&chain);
+	assert_int_equal(chain_start(&chain), 0);
+	assert_int_equal(chain_bind(&chain, 80), 0);
+	assert_int_equal(chain_bind(&chain, 8080), 0);
+	assert_int_equal(chain_bind(&chain, 443), VIEW_DONE);
+	assert_int_equal(chain_bind(&chain, 90), VIEW_DONE);
+	assert_int_equal(view_flush(chain.view), 0);
+	assert_int_equal(chain.output.pending.length, 0);
+	assert_int_equal(chain_end(&chain, 5, 0), VIEW_DONE);
+	assert_int_equal(sinks_end(chain.options.sinks, 60000), 0);
+	assert_true(read(fd, text, sizeof(text) - 1) > 0);
+	for (const char *at = text; (at = strstr(at, PORT_KEY)); at++)
+		port = port * 1000 + strtoul(at + strlen(PORT_KEY), NULL, 10);
+	assert_int_equal(port, 80443);
+	assert_non_null(strstr(text, "\"stream-start\""));
+	assert_non_null(strstr(text, "\"stream-end\""));
+	sinks_free(chain.options.sinks);
+	chain_close(&chain);
+	sink_list_free(&list);
+	close(fd);
+	unlink(path);
+}
+
 static void test_set_format(void **state)
 {
 	const struct format_ops *format = NULL;
@@ -454,7 +506,15 @@ static void test_set_format(void **state)
 	assert_int_equal(view_set_format("xml", &format, &expected), -EINVAL);
 	assert_int_equal(view_set_format("", &format, &expected), -EINVAL);
 	assert_ptr_equal(format, &format_table);
-	assert_string_equal(expected, "table, json or csv");
+	assert_string_equal(expected, "table, ecs (or json), otlp, ocsf or csv");
+	assert_int_equal(view_set_format("ecs", &format, &expected), 0);
+	assert_ptr_equal(format, &format_json);
+	assert_int_equal(view_set_format("otlp", &format, &expected), 0);
+	assert_ptr_equal(format, &format_otlp);
+	assert_int_equal(view_set_format("ocsf", &format, &expected), 0);
+	assert_ptr_equal(format, &format_ocsf);
+	/* for sinks alone */
+	assert_int_equal(view_set_format("otlp-record", &format, &expected), -EINVAL);
 }
 
 static void test_set_fields(void **state)
@@ -568,6 +628,7 @@ int main(void)
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_flush),
+		cmocka_unit_test(test_sinks),
 		cmocka_unit_test(test_set_format),
 		cmocka_unit_test(test_set_fields),
 		cmocka_unit_test(test_set_unknown_field),

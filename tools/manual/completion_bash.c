@@ -19,6 +19,8 @@ static const char head[] =
 	"\n"
 	"_portsnoop_words() {\n"
 	"\tCOMPREPLY=($(compgen -W \"$1\" -- \"$current\"))\n"
+	"\t# Something has to follow.\n"
+	"\t[[ ${COMPREPLY[0]-} != *: ]] || compopt -o nospace\n"
 	"}\n"
 	"\n"
 	"_portsnoop_files() {\n"

@@ -71,10 +71,14 @@ static void escape(struct buffer *out, const char *text)
 	}
 }
 
+/* A colon would end the list. */
 static void words(struct buffer *out, const char *values)
 {
-	for (; *values; values++)
+	for (; *values; values++) {
+		if (*values == ':')
+			buffer_byte(out, '\\');
 		buffer_byte(out, (char)(*values == ',' ? ' ' : *values));
+	}
 }
 
 static void argument(struct buffer *out, const struct option_entry *option)

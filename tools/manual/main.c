@@ -3,7 +3,7 @@
  * usage: manual FOLDER
  *
  * Writes the manual pages and the completions into FOLDER: portsnoop.8,
- * portsnoop-COMMAND.8, portsnoop.bash and _portsnoop. Their date is SOURCE_DATE_EPOCH,
+ * portsnoop-COMMAND.8, portsnoop-fields.5, portsnoop.bash and _portsnoop. Their date is SOURCE_DATE_EPOCH,
  * or today.
  */
 #include <errno.h>
@@ -60,7 +60,10 @@ static int pages_write(const char *folder, struct buffer *text)
 		snprintf(name, sizeof(name), "portsnoop-%s.8", command_list[i]->name);
 		status = file_write(folder, name, text);
 	}
-	return status;
+	if (status)
+		return status;
+	roff_fields(text, &origin);
+	return file_write(folder, "portsnoop-fields.5", text);
 }
 
 int main(int argc, char **argv)

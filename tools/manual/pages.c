@@ -7,8 +7,9 @@
 	"2\tthe command line was wrong, and nothing was done\n"
 
 #define OUTPUT_FIELDS                                                                              \
-	"The json output has one object a line, shaped by the Elastic Common Schema, with one "    \
-	"private object, portsnoop. What is not known is absent.\n"                                \
+	"The ecs output, also called json, has one object a line, shaped by the Elastic Common "   \
+	"Schema, with one private object, portsnoop. What is not known is absent. "                \
+	"portsnoop-fields(5) has all of it, and its names in the other formats.\n"                 \
 	"\n"                                                                                       \
 	"event.action\tbound-socket, connected-to, connection-established, connection-failed, "    \
 	"listen-for-connections, autobound-socket, released-port (with --release), lost-events, "  \
@@ -107,7 +108,10 @@ static const struct page_section trace_sections[] = {
 	 "\n"
 	 "The best that can be attached is taken, unless --tier names one. What it cannot see "
 	 "stands in the first record of the stream."},
-	{"EXIT STATUS", EXIT_TRACE "\nWith a COMMAND, it is the command's own."},
+	{"SINKS", sinks_section},
+	{"EXIT STATUS",
+	 EXIT_TRACE "\nWith a COMMAND, it is the command's own. It is 1 as well when all sinks "
+		    "have ended before; one that is away has not."},
 	{"ENVIRONMENT", OUTPUT_ENVIRONMENT},
 	{"FILES", SERVICE_FILES},
 	{"EXAMPLES", "Failures only, with who stood in the way:\n"
@@ -125,7 +129,12 @@ static const struct page_section trace_sections[] = {
 		     "A night to look at later:\n"
 		     "\n"
 		     "  # portsnoop trace --save night.psn --duration 8h >/dev/null\n"
-		     "  $ portsnoop replay night.psn --failed --columns time,comm,local,result"},
+		     "  $ portsnoop replay night.psn --failed --columns time,comm,local,result\n"
+		     "\n"
+		     "Failures into the journal, and all of it into a file:\n"
+		     "\n"
+		     "  # portsnoop trace --failed --sink journald\n"
+		     "  # portsnoop trace --sink file:/var/log/ports.json,rotate-size=100M"},
 	{0},
 };
 
@@ -286,10 +295,14 @@ static const struct page_section explain_sections[] = {
 
 static const struct page_section replay_sections[] = {
 	{"OUTPUT", OUTPUT_FIELDS},
-	{"EXIT STATUS", EXIT_TRACE},
+	{"SINKS", sinks_section},
+	{"EXIT STATUS",
+	 EXIT_TRACE "\nIt is 1 as well when a sink did not get, or did not take, all of it."},
 	{"ENVIRONMENT", OUTPUT_ENVIRONMENT "TZ\tthe time zone of the table\n"},
-	{"EXAMPLES", "  $ portsnoop replay night.psn --failed --columns time,comm,local,result\n"
-		     "  $ zstdcat night.psn.zst | portsnoop replay -o json - | jq .message"},
+	{"EXAMPLES",
+	 "  $ portsnoop replay night.psn --failed --columns time,comm,local,result\n"
+	 "  $ zstdcat night.psn.zst | portsnoop replay -o json - | jq .message\n"
+	 "  $ portsnoop replay --sink clickhouse:http://db.example.org:8123/ night.psn"},
 	{0},
 };
 
@@ -304,12 +317,16 @@ static const struct page_section record_sections[] = {
 	{"CONFIGURATION",
 	 "/etc/portsnoop/portsnoop.conf has one option a line, by its long name: NAME = VALUE. "
 	 "Lines that begin with # are comments. Flags take yes, no, true or false. What stands on "
-	 "the command line wins. SIGHUP makes a running portsnoop read the file again; new limits "
-	 "(max-size, max-age) hold at once.\n"
+	 "the command line wins. Each sink has a line of its own. SIGHUP makes a running portsnoop "
+	 "read the file again; new limits (max-size, max-age) hold at once, the rest from the "
+	 "next start on.\n"
 	 "\n"
 	 "  # keep three months, but not more than 4 GiB\n"
 	 "  max-age = 90d\n"
-	 "  max-size = 4G"},
+	 "  max-size = 4G\n"
+	 "  sink = journald\n"
+	 "  sink = tcp:logs.example.org:5170,format=ocsf"},
+	{"SINKS", sinks_section},
 	{"THE SERVICE",
 	 "portsnoop.service runs this command as the user portsnoop. Once it watches, it gives "
 	 "up all capabilities, takes on no new privileges and allows itself only the system calls "
@@ -336,7 +353,8 @@ static const struct page_section record_sections[] = {
 	{"FILES",
 	 "/etc/portsnoop/portsnoop.conf\tthe configuration\n"
 	 "/var/lib/portsnoop/history.db\tthe database, see portsnoop-history(8); beside it "
-	 "history.db-wal and history.db-shm of SQLite, and history.db.lock of the one writer\n"
+	 "history.db-wal and history.db-shm of SQLite, history.db.lock of the one writer, and "
+	 "history.db-spool/ with what sinks could not deliver yet, unless --spool is given\n"
 	 "/run/portsnoop/\tsockets of the running portsnoops"},
 	{"EXAMPLES", "A history of one's own, without the service:\n"
 		     "\n"
@@ -362,10 +380,33 @@ static const struct page_section history_sections[] = {
 	 "clock\tthe wall clock was set\n"
 	 "not_recorded_before\tnothing older is kept, or was ever recorded\n"
 	 "not_recording\tnobody is recording any more\n"
+	 "silent\tof a fleet: more than 150 s without a heartbeat, and then the stream went on\n"
 	 "\n"
 	 "What no process had in its table of open files while the recording started (a socket on "
 	 "its way in a message between two of them) has no row, nor have accepted connections: "
 	 "they share their listener's."},
+	{"A FLEET",
+	 "--from asks the table that the hosts of a fleet fill with --sink clickhouse:URL, by the "
+	 "same SPEC: clickhouse:http://USER:PASSWORD@HOST:8123/?table=portsnoop.events, with "
+	 ",ca=FILE and ,header-file=FILE behind it. An account that may only read is enough. The "
+	 "statements of the table are in the folder fleet of the documentation. Every option but "
+	 "--db and --follow means what it means for a machine, and --host chooses among the hosts: "
+	 "names or patterns, with commas between. The table begins with the host behind the time, "
+	 "CSV ends with it, and in JSON it is host.name, of gaps as well. A host that has said "
+	 "nothing for 150 s is taken as one that does not record any more.\n"
+	 "\n"
+	 "An event that arrived twice counts once. What the table has no column for is not told: "
+	 "the device, the options of the socket, the range of the pool, and MPTCP, whose "
+	 "connections are tcp. The name of a process is that of its first thread. What a host had "
+	 "open before its portsnoop began shows when it is released, and an accepted connection of "
+	 "that time then looks like a lease; steps of the clock, and since when events were lost, "
+	 "are not known. A second bind of a socket (EINVAL) is found without a PORT only.\n"
+	 "\n"
+	 "The engine finds the sockets that can have an answer, by the port first, and their "
+	 "events come here: a question with a PORT is quick however big the fleet is; one without "
+	 "reads all ports of the days since --since. A single answer of the server may take two "
+	 "minutes. Answers of any length are sorted in bounded memory, with temporary files in "
+	 "TMPDIR."},
 	{"SQL", sql_section},
 	{"EXIT STATUS", "0\tthere was something\n"
 			"1\tthere was not\n"
@@ -378,7 +419,12 @@ static const struct page_section history_sections[] = {
 		     "\n"
 		     "What did nginx fail to get in the last hour?\n"
 		     "\n"
-		     "  # portsnoop history --unit nginx --failed --since -1h"},
+		     "  # portsnoop history --unit nginx --failed --since -1h\n"
+		     "\n"
+		     "Which host of the fleet took port 60002 last night?\n"
+		     "\n"
+		     "  $ portsnoop history 60002 --since 'yesterday 22:00' --until 06:00 "
+		     "--from clickhouse:http://db.example.org:8123/"},
 	{0},
 };
 
@@ -422,14 +468,14 @@ static const struct page_section report_sections[] = {
 
 const struct page page_list[] = {
 	{NULL, program_sections, "ss(8), lsof(8)"},
-	{"trace", trace_sections, "portsnoop-replay(8), portsnoop-doctor(8)"},
+	{"trace", trace_sections, "portsnoop-fields(5), portsnoop-replay(8), portsnoop-doctor(8)"},
 	{"who", who_sections, "portsnoop-history(8), ss(8), lsof(8)"},
 	{"rate", rate_sections, "portsnoop-trace(8), ss(8)"},
 	{"pool", pool_sections, "portsnoop-who(8), ip(7), ip-netns(8)"},
 	{"explain", explain_sections, "services(5)"},
-	{"replay", replay_sections, "portsnoop-trace(8)"},
+	{"replay", replay_sections, "portsnoop-fields(5), portsnoop-trace(8)"},
 	{"doctor", doctor_sections, NULL},
-	{"record", record_sections, "portsnoop-history(8), systemctl(1)"},
+	{"record", record_sections, "portsnoop-fields(5), portsnoop-history(8), systemctl(1)"},
 	{"report", report_sections, "portsnoop-history(8), portsnoop-record(8)"},
 	{"history", history_sections, "portsnoop-record(8), systemd.time(7), sqlite3(1)"},
 	{0},

@@ -26,6 +26,8 @@ extern const struct page page_list[]; /* ended by one without sections */
 
 extern const char sql_section[]; /* the views of the history's database */
 
+extern const char sinks_section[]; /* of trace, replay and record */
+
 /* Behind this text stands a list of all metrics. */
 extern const char metrics_section[];
 void metrics_list(struct buffer *out);
@@ -43,6 +45,15 @@ struct roff_origin {
 	const char *date; /* 2026-11-21 */
 	const char *version;
 };
+
+/* What a page begins and ends with; `part`: of the manual, 5 or 8. */
+void roff_title(struct buffer *out, const char *name, unsigned int part,
+		const struct roff_origin *origin);
+void roff_name(struct buffer *out, const char *name, const char *summary);
+void roff_see_also(struct buffer *out, const char *ours, const char *others);
+
+/* portsnoop-fields.5 */
+void roff_fields(struct buffer *out, const struct roff_origin *origin);
 
 /* portsnoop-COMMAND.8. */
 void roff_command(struct buffer *out, const struct command *command,

@@ -24,7 +24,7 @@ esac
 files() {
 	for page; do
 		[ "$page" != "$1" ] || continue
-		"$1" "$page" "$prefix/share/man/man8/${page##*/}" 644
+		"$1" "$page" "$prefix/share/man/man${page##*.}/${page##*/}" 644
 	done
 	"$1" build/portsnoop "$prefix/bin/portsnoop" 755
 	"$1" build/manual/portsnoop.bash "$prefix/share/bash-completion/completions/portsnoop" 644
@@ -74,9 +74,9 @@ take_away() {
 }
 
 case ${1-} in
-install) files put build/manual/*.8 ;;
+install) files put build/manual/*.[58] ;;
 # Without a build, and pages of an older version as well.
-uninstall) files take_away "${DESTDIR-}$prefix"/share/man/man8/portsnoop*.8 ;;
+uninstall) files take_away "${DESTDIR-}$prefix"/share/man/man[58]/portsnoop*.[58] ;;
 *)
 	echo "install: unknown job '${1-}': expected install or uninstall" >&2
 	exit 2

@@ -154,10 +154,11 @@ static const char *string_copy(struct buffer *out, const char *at, const char *e
 /* An array of strings, made harmless; false: it is none. The database may be anybody's. */
 static bool args_copy(struct buffer *out, const struct history_text *args)
 {
-	const char *at = args->data, *end = at + args->length;
+	const char *at = args->data, *end;
 
 	if (!args->length || *at != '[')
 		return false;
+	end = at + args->length;
 	do {
 		buffer_byte(out, *at++);
 		if (at == end || *at != '"')

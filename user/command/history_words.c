@@ -202,7 +202,7 @@ void history_gap_put(struct buffer *out, struct buffer *why, const struct histor
 	case STORE_GAP_LOST:
 		count_put(out, row->count, "record lost", "records lost");
 		what = NULL;
-		because = "no room in the ring";
+		because = row->brief ? "" : "no room in the ring";
 		break;
 	case STORE_GAP_DROPPED:
 		count_put(out, row->count, "lease or failure not written",

@@ -90,8 +90,10 @@ static void process_fill(struct history_process *process, const struct answer_ro
 	};
 }
 
+/* Texts of a row that are made. */
 struct ends {
 	char local[TEXT_ADDRESS], remote[TEXT_ADDRESS];
+	char error[TEXT_UNSIGNED + 1];
 };
 
 /* What the store would have been given, as what it would have told of it. */
@@ -117,6 +119,10 @@ static void socket_fill(struct history_row *row, const struct store_lease *lease
 			   : lease->origin == WIRE_ORIGIN_KERNEL  ? "kernel"
 								  : NULL);
 	row->error = word(lease->error ? errno_name(lease->error) : NULL);
+	if (lease->error && !row->error.data) {
+		*text_unsigned(ends->error, lease->error) = 0;
+		row->error = word(ends->error);
+	}
 	row->local = (struct history_text){ends->local, (size_t)(end - ends->local)};
 	if (!lease->remote_port)
 		return;
@@ -312,25 +318,29 @@ static int stream_begin(struct fold *fold, const struct answer_row *row)
 
 /* ---- order ---- */
 
-enum step { STEP_AGAIN, STEP_ON, STEP_STREAM };
-
-static enum step place_take(struct place *place, const struct answer_row *row)
+static bool is_same_stream(const struct place *place, const struct answer_row *row)
 {
-	bool same =
-		place->begun && place->stream == row->stream &&
-		place->host.length == row->host.length &&
-		(!row->host.length || !memcmp(place->host.data, row->host.data, row->host.length));
+	return place->begun && place->stream == row->stream &&
+	       place->host.length == row->host.length &&
+	       (!row->host.length || !memcmp(place->host.data, row->host.data, row->host.length));
+}
 
-	if (same && place->sequence >= row->sequence)
-		return STEP_AGAIN;
+/* It has come before, or is older than what has. */
+static bool is_repeated(const struct place *place, const struct answer_row *row)
+{
+	return is_same_stream(place, row) && place->sequence >= row->sequence;
+}
+
+static int place_take(struct place *place, const struct answer_row *row)
+{
+	if (!is_same_stream(place, row)) {
+		buffer_reset(&place->host);
+		buffer_append(&place->host, row->host.data, row->host.length);
+		place->stream = row->stream;
+		place->begun = true;
+	}
 	place->sequence = row->sequence;
-	if (same)
-		return STEP_ON;
-	buffer_reset(&place->host);
-	buffer_append(&place->host, row->host.data, row->host.length);
-	place->stream = row->stream;
-	place->begun = true;
-	return STEP_STREAM;
+	return place->host.failed ? -ENOMEM : 0;
 }
 
 /* ---- releases whose claim is not there ---- */
@@ -419,24 +429,24 @@ static int release_take(struct fold *fold, struct wire_event *release)
 
 int fold_socket(struct fold *fold, const struct answer_row *row)
 {
+	bool begins = !is_same_stream(&fold->sockets, row);
 	struct wire_event record;
-	enum step step;
 	int error;
 
 	if (!row->sequence || !record_make(row, &record)) {
 		fold->skipped++;
 		return 0;
 	}
-	fold->row = row;
-	step = place_take(&fold->sockets, row);
-	if (step == STEP_AGAIN)
+	if (is_repeated(&fold->sockets, row))
 		return 0;
-	if (step == STEP_STREAM) {
-		stream_end(fold);
-		error = fold->result ? fold->result : stream_begin(fold, row);
-		if (error || fold->sockets.host.failed)
-			return error ? error : -ENOMEM;
-	}
+	if (begins)
+		stream_end(fold); /* its rows still have the host before */
+	fold->row = row;
+	error = fold->result ? fold->result : place_take(&fold->sockets, row);
+	if (!error && begins)
+		error = stream_begin(fold, row);
+	if (error)
+		return error;
 	error = record.header.type == WIRE_RELEASE ? release_take(fold, &record)
 						   : record_take(fold, &record);
 	if ((int64_t)row->time > fold->last)
@@ -463,10 +473,11 @@ int fold_failure(struct fold *fold, const struct answer_row *row)
 		fold->skipped++;
 		return 0;
 	}
-	if (place_take(&fold->failures, row) == STEP_AGAIN)
+	if (is_repeated(&fold->failures, row))
 		return 0;
-	if (fold->failures.host.failed)
-		return -ENOMEM;
+	error = place_take(&fold->failures, row);
+	if (error)
+		return error;
 	out = row_begin(fold, HISTORY_FAILURE);
 	tenure_fill_failure(&call, (int64_t)row->time, &claim);
 	socket_fill(out, &claim, &ends);

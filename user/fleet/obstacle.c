@@ -76,7 +76,7 @@ static int64_t time_read(sqlite3_stmt *row, int column)
 	if (!words || strlen(words) != TIME_LENGTH ||
 	    sscanf(words, "%4d-%2d-%2dT%2d:%2d:%2d.%9uZ%n", &day.tm_year, &day.tm_mon, &day.tm_mday,
 		   &day.tm_hour, &day.tm_min, &day.tm_sec, &rest, &end) != 7 ||
-	    end != TIME_LENGTH || day.tm_year > 2261)
+	    end != TIME_LENGTH || day.tm_year < 1970 || day.tm_year > 2200)
 		return 0;
 	day.tm_year -= 1900;
 	day.tm_mon--;

@@ -264,7 +264,7 @@ static void sockets_put(struct buffer *out, const struct question *question)
 		/* When it was claimed: a release may be the only row that is left of it. */
 		buffer_printf(out,
 			      " AND min(if(action = 'released-port' AND duration < time,"
-			      " time - duration, time)) <= %" PRIu64,
+			      " toUInt64(time - duration), time)) <= %" PRIu64,
 			      bound(query->until));
 	if (query->since != INT64_MIN)
 		/* Released since, or not at all. */
@@ -349,7 +349,7 @@ void question_streams(struct buffer *out, const struct question *question)
 	buffer_text(out, " GROUP BY host, stream ORDER BY host, first, stream FORMAT TabSeparated");
 }
 
-#define IN_TIME " ORDER BY host, " STREAM ", time FORMAT TabSeparated"
+#define IN_TIME " ORDER BY host, " STREAM ", time LIMIT 1 BY host, id FORMAT TabSeparated"
 
 void question_lost(struct buffer *out, const struct question *question)
 {

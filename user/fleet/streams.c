@@ -170,6 +170,7 @@ static int gap_give(struct gaps *gaps, const struct history_text *host, int reas
 		.time = time,
 		.until = until,
 		.host = *host,
+		.brief = true,
 		.count = count,
 	};
 

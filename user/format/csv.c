@@ -7,11 +7,13 @@
 #include <stdlib.h>
 
 #include "format/csv.h"
+#include "format/cut.h"
 #include "format/plain.h"
 
 struct format {
 	struct second_cache cache;
 	struct buffer cell;
+	size_t line_most;
 	unsigned int count;
 	const struct field *fields[];
 };
@@ -52,10 +54,15 @@ static struct format *csv_open(const struct format_options *options)
 
 	if (!format)
 		return NULL;
-	format->count = count;
-	for (unsigned int i = 0; i < count; i++)
-		format->fields[i] = options->fields ? options->fields[i]
+	format->line_most = options->line_most;
+	for (unsigned int i = 0; i < count; i++) {
+		const struct field *field = options->fields
+						    ? options->fields[i]
 						    : field_find(usual[i], strlen(usual[i]));
+
+		if (!field->secret || !options->no_args)
+			format->fields[format->count++] = field;
+	}
 	return format;
 }
 
@@ -103,22 +110,48 @@ static void csv_begin(struct format *format, struct buffer *out)
 	buffer_byte(out, '\n');
 }
 
-static void csv_event(struct format *format, const struct event *event, struct buffer *out)
+/* So that the cell takes `most` bytes with its quotes, and each quote in it twice. */
+static void cell_cut(struct buffer *cell, size_t most)
+{
+	if (cell->failed || cell->length + 2 <= most / 2)
+		return;
+	most = most > 2 ? most - 2 : 0;
+	cut_plain(cell, 0, memchr(cell->data, '"', cell->length) ? most / 2 : most);
+}
+
+/* `cut` NULL: nothing is. */
+static void row_write(struct format *format, const struct event *event, struct buffer *out,
+		      struct cut *cut)
 {
 	struct field_scratch scratch;
 
-	if (!event->socket && event->action != EVENT_LOST)
-		return;
 	for (unsigned int i = 0; i < format->count; i++) {
-		struct value value = field_value(format->fields[i], event, &scratch);
+		const struct field *field = format->fields[i];
+		struct value value = field_value(field, event, &scratch);
+		size_t start;
 
 		if (i)
 			buffer_byte(out, ',');
+		start = out->length;
 		buffer_reset(&format->cell);
 		value_plain(&format->cell, &value, &format->cache);
+		if (cut && field->cut)
+			cell_cut(&format->cell, cut->most);
 		csv_cell(out, &format->cell);
+		if (cut && field->cut)
+			cut_measure(cut, field, out->length - start);
 	}
 	buffer_byte(out, '\n');
+}
+
+static void csv_event(struct format *format, const struct event *event, struct buffer *out)
+{
+	size_t start = out->length;
+
+	if (!event->socket && event->action != EVENT_LOST)
+		return;
+	row_write(format, event, out, NULL);
+	cut_check(format, event, out, start, format->line_most, row_write);
 }
 
 const struct format_ops format_csv = {

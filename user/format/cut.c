@@ -7,13 +7,6 @@
 /* What portsnoop.truncated adds, with all its names. */
 #define NAMES_ROOM 512
 
-void cut_begin(struct cut *cut, const struct event *event)
-{
-	cut->event = *event;
-	cut->most = SIZE_MAX;
-	cut->count = 0;
-}
-
 void cut_measure(struct cut *cut, const struct field *field, size_t size)
 {
 	if (cut->most != SIZE_MAX || cut->count == CUT_TEXTS)
@@ -40,7 +33,8 @@ static bool named(const struct cut *cut, const char *name)
 	return false;
 }
 
-void cut_settle(struct cut *cut, size_t line, size_t line_most)
+/* `line` was the length. */
+static void cut_settle(struct cut *cut, size_t line, size_t line_most)
 {
 	size_t rest = line - sizes_total(cut, SIZE_MAX) + NAMES_ROOM;
 	size_t low = 0, high = line_most;
@@ -60,6 +54,19 @@ void cut_settle(struct cut *cut, size_t line, size_t line_most)
 	for (unsigned int i = 0; i < cut->count; i++)
 		if (cut->sizes[i] > low && !named(cut, cut->fields[i]->path))
 			cut->names[cut->event.truncated_count++] = cut->fields[i]->path;
+}
+
+void cut_line(struct format *format, const struct event *event, struct buffer *out, size_t start,
+	      size_t line_most, cut_render *render)
+{
+	struct cut cut = {.event = *event, .most = SIZE_MAX};
+	size_t length = out->length - start;
+
+	out->length = start;
+	render(format, &cut.event, out, &cut);
+	cut_settle(&cut, length, line_most);
+	out->length = start;
+	render(format, &cut.event, out, &cut);
 }
 
 /* Of what stands at `at`: one character, or one escape. */

@@ -4,8 +4,8 @@
  * longest ones first, all to the same length, with U+2026 where something is missing; what
  * tells one event from another stays whole. portsnoop.truncated names them.
  *
- * A line is rendered as always. If it is too long it is rendered again while the texts are
- * measured, and once more with what cut_settle() allows them.
+ * A line is rendered as always. If it is too long it is rendered again while its texts are
+ * measured, and once more with what each may take then.
  */
 #ifndef PORTSNOOP_CUT_H
 #define PORTSNOOP_CUT_H
@@ -16,6 +16,8 @@
 #define CUT_TEXTS 8    /* fields of an event that may be cut */
 #define CUT_ELLIPSIS 3 /* bytes of U+2026 */
 
+struct format;
+
 struct cut {
 	struct event event; /* the one to render: with what is cut */
 	size_t most;	    /* bytes that one text may take in the line; SIZE_MAX: measuring */
@@ -25,13 +27,24 @@ struct cut {
 	const char *names[CUT_TEXTS]; /* of those that are cut */
 };
 
-void cut_begin(struct cut *cut, const struct event *event);
+/* One line, or row. `cut` NULL: nothing is. */
+typedef void cut_render(struct format *format, const struct event *event, struct buffer *out,
+			struct cut *cut);
 
-/* A text takes so many bytes; nothing is cut while measuring. */
+/* The line behind `start`, which was rendered without a cut and is longer than `line_most`, is
+ * rendered again; then it is not, if what must not be cut leaves room. */
+void cut_line(struct format *format, const struct event *event, struct buffer *out, size_t start,
+	      size_t line_most, cut_render *render);
+
+static inline void cut_check(struct format *format, const struct event *event, struct buffer *out,
+			     size_t start, size_t line_most, cut_render *render)
+{
+	if (line_most && out->length - start > line_most && !out->failed)
+		cut_line(format, event, out, start, line_most, render);
+}
+
+/* For the renderer: the text of a field takes so many bytes. */
 void cut_measure(struct cut *cut, const struct field *field, size_t size);
-
-/* `line` was the length; it will be `line_most` at most, if that can be. */
-void cut_settle(struct cut *cut, size_t line, size_t line_most);
 
 /* Shortens what stands behind `start`, of which no character or escape is split, to `most`
  * bytes, the ellipsis among them; no less than that one. Escaped as by escape_json() and

@@ -20,8 +20,6 @@ struct format {
 	struct named fields[];
 };
 
-enum priority { PRIORITY_WARNING = 4, PRIORITY_NOTICE = 5, PRIORITY_INFO = 6 };
-
 bool journal_name(const struct field *field, char *name)
 {
 	size_t length = 0;
@@ -43,11 +41,6 @@ bool journal_name(const struct field *field, char *name)
 	return true;
 }
 
-static bool field_chosen(const struct field *field, const struct format_options *options)
-{
-	return !field->people && !(options->no_args && !strcmp(field->path, "process.args"));
-}
-
 static struct format *journal_open(const struct format_options *options)
 {
 	struct format *format =
@@ -58,7 +51,7 @@ static struct format *journal_open(const struct format_options *options)
 	for (unsigned int i = 0; i < field_count; i++) {
 		struct named *named = &format->fields[format->count];
 
-		if (!field_chosen(&field_table[i], options) ||
+		if (!format_shows(options, &field_table[i]) ||
 		    !journal_name(&field_table[i], named->name))
 			continue;
 		named->field = &field_table[i];
@@ -132,18 +125,9 @@ static void field_write(struct format *format, const struct named *named, const 
 	entry_write(out, named->name, format->value.data, format->value.length);
 }
 
-static enum priority event_priority(const struct event *event)
-{
-	if (event->action == EVENT_LOST)
-		return PRIORITY_WARNING;
-	if (event->socket && event->outcome == EVENT_FAILURE)
-		return PRIORITY_NOTICE;
-	return PRIORITY_INFO;
-}
-
 static void journal_event(struct format *format, const struct event *event, struct buffer *out)
 {
-	buffer_printf(out, "PRIORITY=%d\n", event_priority(event));
+	buffer_printf(out, "PRIORITY=%d\n", event_severity(event));
 	buffer_text(out, "SYSLOG_IDENTIFIER=portsnoop\n"
 			 "SYSLOG_FACILITY=3\n"
 			 "MESSAGE_ID=" JOURNAL_MESSAGE_ID "\n");

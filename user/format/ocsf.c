@@ -43,9 +43,6 @@ enum {
 	ACTIVITY_START = 3, /* of an application, also below */
 	ACTIVITY_STOP = 4,
 	ACTIVITY_OTHER = 99,
-	SEVERITY_INFORMATIONAL = 1,
-	SEVERITY_LOW = 2,
-	SEVERITY_MEDIUM = 3,
 	STATUS_UNKNOWN = 0,
 	STATUS_SUCCESS = 1,
 	STATUS_FAILURE = 2,
@@ -156,9 +153,11 @@ GET(type_uid)
 
 GET(severity_id)
 {
-	if (event->action == EVENT_LOST)
-		return number(SEVERITY_MEDIUM);
-	return number(event->outcome == EVENT_FAILURE ? SEVERITY_LOW : SEVERITY_INFORMATIONAL);
+	/* Medium, Low, Informational */
+	static const unsigned int ids[] = {
+		[SEVERITY_WARNING] = 3, [SEVERITY_NOTICE] = 2, [SEVERITY_INFO] = 1};
+
+	return number(ids[event_severity(event)]);
 }
 
 GET(status_id)

@@ -43,6 +43,13 @@ static const char *const event_names[EVENT_ACTIONS] = {
 	[EVENT_HEARTBEAT] = "heartbeat",
 };
 
+/* As OpenTelemetry's data model has syslog's. */
+static const char *const severity_texts[] = {
+	[SEVERITY_WARNING] = "13,\"severityText\":\"WARN",
+	[SEVERITY_NOTICE] = "10,\"severityText\":\"NOTICE",
+	[SEVERITY_INFO] = "9,\"severityText\":\"INFO",
+};
+
 /* Of lists of strings. */
 static const struct json_list strings = {
 	.open = "\"arrayValue\":{\"values\":[",
@@ -301,7 +308,6 @@ static void field_write(struct format *format, struct buffer *out, const struct 
 static void record_write(struct format *format, struct buffer *out, const struct event *event,
 			 struct cut *cut)
 {
-	bool warning = event->outcome == EVENT_FAILURE || event->action == EVENT_LOST;
 	struct field_scratch scratch;
 	struct value value;
 	bool comma = false;
@@ -314,9 +320,9 @@ static void record_write(struct format *format, struct buffer *out, const struct
 	buffer_append(out, time, length);
 	buffer_text(out, "\",\"observedTimeUnixNano\":\"");
 	buffer_append(out, time, length);
-	buffer_text(out, warning ? "\",\"severityNumber\":13,\"severityText\":\"WARN\""
-				 : "\",\"severityNumber\":9,\"severityText\":\"INFO\"");
-	buffer_text(out, ",\"eventName\":\"portsnoop.");
+	buffer_text(out, "\",\"severityNumber\":");
+	buffer_text(out, severity_texts[event_severity(event)]);
+	buffer_text(out, "\",\"eventName\":\"portsnoop.");
 	buffer_text(out, event_names[event->action]);
 	buffer_text(out, "\",\"body\":{");
 	value = field_value(format->body, event, &scratch);
@@ -338,7 +344,7 @@ static void record_write(struct format *format, struct buffer *out, const struct
 	buffer_append(out, "]}", 2);
 }
 
-static void line_write(struct format *format, struct buffer *out, const struct event *event,
+static void line_write(struct format *format, const struct event *event, struct buffer *out,
 		       struct cut *cut)
 {
 	if (format->whole)
@@ -353,8 +359,7 @@ static void line_write(struct format *format, struct buffer *out, const struct e
 
 static void otlp_event(struct format *format, const struct event *event, struct buffer *out)
 {
-	size_t start = out->length, length;
-	struct cut cut;
+	size_t start = out->length;
 
 	if (format->stream != event->stream || format->stream_id != event->stream->start.id)
 		origin_make(format, event);
@@ -362,16 +367,8 @@ static void otlp_event(struct format *format, const struct event *event, struct 
 		out->failed = true;
 		return;
 	}
-	line_write(format, out, event, NULL);
-	length = out->length - start;
-	if (!format->line_most || length <= format->line_most || out->failed)
-		return;
-	cut_begin(&cut, event);
-	out->length = start;
-	line_write(format, out, &cut.event, &cut);
-	cut_settle(&cut, length, format->line_most);
-	out->length = start;
-	line_write(format, out, &cut.event, &cut);
+	line_write(format, event, out, NULL);
+	cut_check(format, event, out, start, format->line_most, line_write);
 }
 
 const struct format_ops format_otlp = {

@@ -15,8 +15,7 @@ static const char *records_of(const char *line, size_t length)
 {
 	const char *mark = memmem(line, length, OTLP_RECORDS, sizeof(OTLP_RECORDS) - 1);
 
-	if (!mark || length < END_LENGTH ||
-	    memcmp(line + length - END_LENGTH, OTLP_RECORDS_END, END_LENGTH) != 0)
+	if (!mark || memcmp(line + length - END_LENGTH, OTLP_RECORDS_END, END_LENGTH) != 0)
 		return NULL;
 	mark += sizeof(OTLP_RECORDS) - 1;
 	return mark <= line + length - END_LENGTH ? mark : NULL;

@@ -102,14 +102,18 @@ static struct format *table_open(const struct format_options *options)
 
 	if (!format)
 		return NULL;
-	format->count = count;
 	format->width = options->width;
 	format->color = options->color;
 	for (unsigned int i = 0; i < count; i++) {
-		struct column *column = &format->columns[i];
+		const struct field *field = options->fields
+						    ? options->fields[i]
+						    : field_find(usual[i], strlen(usual[i]));
+		struct column *column = &format->columns[format->count];
 
-		column->field = options->fields ? options->fields[i]
-						: field_find(usual[i], strlen(usual[i]));
+		if (field->secret && options->no_args)
+			continue;
+		format->count++;
+		column->field = field;
 		column->heading = column->field->column ? column->field->column
 							: column->field->path;
 		column->width = column->field->width;

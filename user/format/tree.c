@@ -341,30 +341,16 @@ static void line_end(struct buffer *out, const struct step *last)
 	buffer_append(out, "}\n", 2);
 }
 
-static void line_cut(struct format *format, struct cut *cut, struct buffer *out)
+static void line_write(struct format *format, const struct event *event, struct buffer *out,
+		       struct cut *cut)
 {
-	const struct plan *plan = &format->plans[cut->event.action];
+	const struct plan *plan = &format->plans[event->action];
 	const struct step *last = NULL;
 
 	buffer_byte(out, '{');
 	for (unsigned int i = 0; i < plan->count; i++)
-		last = step_write(format, &format->steps[plan->steps[i]], last, &cut->event, out,
-				  cut);
+		last = step_write(format, &format->steps[plan->steps[i]], last, event, out, cut);
 	line_end(out, last);
-}
-
-static __attribute__((noinline, cold)) void
-line_shorten(struct format *format, const struct event *event, struct buffer *out, size_t start)
-{
-	size_t length = out->length - start;
-	struct cut cut;
-
-	cut_begin(&cut, event);
-	out->length = start;
-	line_cut(format, &cut, out);
-	cut_settle(&cut, length, format->line_most);
-	out->length = start;
-	line_cut(format, &cut, out);
 }
 
 void tree_event(struct format *format, const struct event *event, struct buffer *out)
@@ -389,6 +375,5 @@ void tree_event(struct format *format, const struct event *event, struct buffer 
 			last = run_write(format, plan, part, last, event, out);
 	}
 	line_end(out, last);
-	if (format->line_most && out->length - start > format->line_most && !out->failed)
-		line_shorten(format, event, out, start);
+	cut_check(format, event, out, start, format->line_most, line_write);
 }

@@ -5,9 +5,9 @@
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/perf_event.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sched.h>
 #include <seccomp.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -166,11 +166,16 @@ static const char *const allowed_service[] = {
 	"listen",
 	"accept",
 	"accept4",
+	"wait4", /* what became of a courier */
 };
 
-/* Of a courier that talks to a network: what resolvers and libcurl take. */
+/* Of a courier that stays on this machine: journald takes what is long as a file. */
+static const char *const allowed_local[] = {
+	"memfd_create",
+};
+
+/* Of a courier that talks to a network: what resolvers take. */
 static const char *const allowed_remote[] = {
-	"socketpair",
 	"recvmmsg",
 };
 
@@ -222,6 +227,7 @@ static const struct exception exceptions_all[] = {
 	{"ioctl", 1, WHOLE, TIOCGWINSZ},
 	{"ioctl", 1, WHOLE, FIONREAD},
 	{"ioctl", 1, WHOLE, FIONBIO},
+	{"ioctl", 1, WHOLE, TIOCOUTQ}, /* SIOCOUTQ: what a socket's receiver has not read */
 
 	/* Names of threads and of memory. */
 	{"prctl", 0, WHOLE, PR_SET_NAME},
@@ -242,17 +248,17 @@ static const struct exception exceptions_service[] = {
 	{"ioctl", 1, WHOLE, PERF_EVENT_IOC_DISABLE},
 };
 
-#define NAMESPACES                                                                                 \
-	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | \
-	 CLONE_NEWCGROUP)
+static const struct exception exceptions_local[] = {
+	/* What of it was not read yet. */
+	{"ioctl", 1, WHOLE, SIOCOUTQ},
+	{"fcntl", 1, WHOLE, F_ADD_SEALS},
+};
 
 static const struct exception exceptions_remote[] = {
+	{"ioctl", 1, WHOLE, SIOCOUTQ},
 	{"socket", 0, WHOLE, AF_INET},
 	{"socket", 0, WHOLE, AF_INET6},
 	{"sendmmsg", 3, MSG_FASTOPEN, 0},
-
-	/* libcurl resolves in a thread. */
-	{"clone", 0, CLONE_THREAD | NAMESPACES, CLONE_THREAD},
 
 	/* By their numbers; they mean nothing else that is of use on another level. */
 	{"setsockopt", 2, WHOLE, TCP_NODELAY},
@@ -282,7 +288,7 @@ struct allowance {
 static const struct allowance common = ALLOWANCE(allowed, exceptions_all);
 static const struct allowance allowances[] = {
 	[SYSCALLS_SERVICE] = ALLOWANCE(allowed_service, exceptions_service),
-	[SYSCALLS_COURIER] = {0},
+	[SYSCALLS_COURIER] = ALLOWANCE(allowed_local, exceptions_local),
 	[SYSCALLS_REMOTE_COURIER] = ALLOWANCE(allowed_remote, exceptions_remote),
 };
 
@@ -331,9 +337,6 @@ static int filter_fill(scmp_filter_ctx filter, enum syscalls_kind kind)
 		error = allow_if(filter, &own[i]);
 	if (!error)
 		error = allowance_add(filter, &allowances[kind]);
-	/* Its flags cannot be looked at. The library takes clone() then. */
-	if (!error && kind == SYSCALLS_REMOTE_COURIER)
-		error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	return error;
 }
 

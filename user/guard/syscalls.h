@@ -6,7 +6,7 @@
 enum syscalls_kind {
 	SYSCALLS_SERVICE,
 	SYSCALLS_COURIER,	 /* files and AF_UNIX */
-	SYSCALLS_REMOTE_COURIER, /* AF_INET and AF_INET6, too; threads */
+	SYSCALLS_REMOTE_COURIER, /* AF_INET and AF_INET6, too */
 };
 
 /*

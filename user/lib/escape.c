@@ -191,7 +191,7 @@ void escape_plain(struct buffer *out, const char *bytes, size_t length)
 	const char *end = bytes + length;
 	char *to;
 
-	if (length > SIZE_MAX / WORST || !buffer_room(out, length * WORST))
+	if (!length || length > SIZE_MAX / WORST || !buffer_room(out, length * WORST))
 		return;
 	to = out->data + out->length;
 	while (bytes < end) {

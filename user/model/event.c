@@ -42,3 +42,10 @@ const char *trigger_name(unsigned int trigger)
 
 	return trigger < sizeof(names) / sizeof(names[0]) ? names[trigger] : NULL;
 }
+
+enum event_severity event_severity(const struct event *event)
+{
+	if (event->action == EVENT_LOST)
+		return SEVERITY_WARNING;
+	return event->outcome == EVENT_FAILURE ? SEVERITY_NOTICE : SEVERITY_INFO;
+}

@@ -94,6 +94,11 @@ struct event {
 	unsigned int truncated_count;
 };
 
+/* How much it matters, as syslog numbers it: what failed is for who looks into something,
+ * what was lost is for everybody. */
+enum event_severity { SEVERITY_WARNING = 4, SEVERITY_NOTICE = 5, SEVERITY_INFO = 6 };
+enum event_severity event_severity(const struct event *event);
+
 const char *event_action_name(enum event_action action); /* ECS: "bound-socket" */
 const char *event_outcome_name(enum event_outcome outcome);
 const char *trigger_name(unsigned int trigger); /* enum wire_trigger; NULL: none of them */

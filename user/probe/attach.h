@@ -23,7 +23,7 @@ struct probe_options {
 	bool ledger;	     /* send WIRE_SEED for each socket that is there, unless `tree` */
 	bool tree;	     /* only processes given to probe_tree_add() and theirs */
 	bool tally;	     /* count and send nothing; alone, with a ring of one page */
-	uint64_t heartbeat; /* ns between two WIRE_HEARTBEAT of the session; 0: none */
+	uint64_t heartbeat;  /* ns between two WIRE_HEARTBEAT of the session; 0: none */
 	/* Its processes (--pid) are followed: the records of their descendants name them.
 	 * NULL: nobody's. Read by probe_open() only. */
 	const struct filter *filter;

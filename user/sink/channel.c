@@ -321,8 +321,9 @@ void channel_state_read(const struct channel *channel, struct channel_state *sta
 	const struct channel_state *theirs = &channel->reader->state;
 
 	memcpy(state, theirs, sizeof(*state));
-	/* As a bool it may be nothing but 0 and 1. */
+	/* A bool may be nothing but 0 and 1. */
 	state->ended = *(const volatile unsigned char *)&theirs->ended != 0;
+	state->gone = *(const volatile unsigned char *)&theirs->gone != 0;
 	state->why[sizeof(state->why) - 1] = '\0';
 }
 

@@ -5,7 +5,7 @@
  * is forked. What is in it outlives the program: the courier delivers it even when the
  * program was killed.
  *
- * A frame is one rendered event. Whatever the moment, of all frames that were put
+ * A frame is one rendered event. Whenever nothing moves, of all frames that were put
  *
  *	put + found = delivered + refused + lost + spooled + waiting
  *
@@ -43,9 +43,13 @@ struct channel_state {
 	uint64_t found;	    /* events that were on disk already when it began */
 	uint64_t spooled;   /* events on disk now */
 	uint64_t spooled_bytes;
+	uint64_t damaged; /* pieces of the spool that are left out */
+	/* event.id of the last one that is settled, also of an earlier run; 0: none */
+	uint64_t stream, sequence;
 	uint64_t failures;     /* times that the destination was found away */
 	int64_t since;	       /* it is away since, CLOCK_REALTIME, ns; 0: it is there */
 	bool ended;	       /* the courier has done all that it could */
+	bool gone;	       /* and that because the destination is gone for good */
 	char why[CHANNEL_WHY]; /* for people: what went wrong last; hostile bytes */
 };
 

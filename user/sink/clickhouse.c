@@ -6,13 +6,10 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdlib.h>
 
-#include "lib/cleanup.h"
 #include "sink/clickhouse_http.h"
-#include "sink/header_file.h"
-#include "sink/sink.h"
+#include "sink/sink_http.h"
 
 #define CODE_TOO_LARGE 413
 
@@ -35,13 +32,6 @@ struct clickhouse {
 	size_t statement; /* bytes of `body` before the rows */
 	size_t agreed;	  /* settings that the server knows */
 };
-
-static int wait_for_answer(void *context, int fd, int timeout_ms)
-{
-	int seen = sink_wait(context, fd, POLLIN, timeout_ms);
-
-	return seen < 0 ? seen : 0;
-}
 
 static void statement_make(struct buffer *body, const char *table)
 {
@@ -74,33 +64,16 @@ static void clickhouse_free(struct sink *sink)
 
 static int clickhouse_prepare(struct sink *sink)
 {
-	const struct sink_spec *spec = sink->spec;
-	CLEANUP(cleanup_headers) char **headers = NULL;
 	struct clickhouse *clickhouse = calloc(1, sizeof(*clickhouse));
-	struct http_options options = {
-		.url = spec->url,
-		.user = spec->user,
-		.password = spec->password,
-		.ca = spec->ca,
-		.patience_ms = SINK_PATIENCE_MS,
-		.wait = wait_for_answer,
-		.context = sink,
-	};
-	int error = 0;
 
 	if (!clickhouse)
 		return sink_fail(sink, -ENOMEM, "no memory");
 	sink->state = clickhouse;
-	statement_make(&clickhouse->body, spec->table);
+	statement_make(&clickhouse->body, sink->spec->table);
 	clickhouse->statement = clickhouse->body.length;
 	if (clickhouse->body.failed)
 		return sink_fail(sink, -ENOMEM, "no memory");
-	if (spec->headers)
-		error = header_file_read(spec->headers, &headers, sink->why, sizeof(sink->why));
-	if (error)
-		return error;
-	options.headers = (const char *const *)headers;
-	return clickhouse_http_new(&options, &clickhouse->http, sink->why, sizeof(sink->why));
+	return sink_http_new(sink, clickhouse_http_new, &clickhouse->http);
 }
 
 static int clickhouse_open(struct sink *sink)

@@ -21,13 +21,14 @@
 #define WAIT_MS 1000
 #define NS_PER_MS INT64_C(1000000)
 
-/* Until a frame counts as arrived. TCP: a receiver that keeps up has read it by then; one
- * that is slow is given longer. UDP: a refusal would be back. */
-#define TCP_AGE (2000 * NS_PER_MS)
-#define TCP_AGE_SLOW (30000 * NS_PER_MS)
+/* Until a frame of a stream counts as arrived: a receiver that keeps up has read it by then,
+ * and done with it what it does; or so much has arrived behind it. One by TCP that is slow is
+ * given longer. */
+#define STREAM_AGE (2000 * NS_PER_MS)
+#define STREAM_AGE_SLOW (30000 * NS_PER_MS)
+#define STREAM_BEHIND (256u << 10)
+/* Of UDP: a refusal would be back. */
 #define UDP_AGE (250 * NS_PER_MS)
-/* TCP: at a high rate it counts sooner, when so much has arrived behind it. */
-#define TCP_BEHIND (256u << 10)
 
 #define SETTLES_USUAL_MS 100
 #define SETTLES_MOST_MS 2000
@@ -81,9 +82,17 @@ static void mark_settle(struct connection *connection)
 
 /* ---- sending ---- */
 
-void connection_begin(struct connection *connection, int fd, enum connection_kind kind,
-		      bool datagrams)
+int connection_begin(struct connection *connection, int fd, enum connection_kind kind,
+		     bool datagrams)
 {
+	int queued, error;
+
+	/* Without that no frame would ever have arrived. */
+	if (ioctl(fd, SIOCOUTQ, &queued)) {
+		error = -errno;
+		close(fd);
+		return error;
+	}
 	connection->fd = fd;
 	connection->kind = kind;
 	connection->datagrams = datagrams;
@@ -94,6 +103,7 @@ void connection_begin(struct connection *connection, int fd, enum connection_kin
 	connection->done = connection->first = connection->count = 0;
 	connection->window_most = 0;
 	buffer_reset(&connection->rest);
+	return 0;
 }
 
 void connection_end(struct connection *connection)
@@ -295,27 +305,41 @@ static void tcp_judge(struct connection *connection, struct arrival *arrival, in
 	socklen_t size = sizeof(info);
 	uint64_t unread;
 
-	arrival->before = now - TCP_AGE;
-	arrival->sure = 0;
 	if (getsockopt(connection->fd, IPPROTO_TCP, TCP_INFO, &info, &size) ||
-	    size < offsetof(struct tcp_info, tcpi_snd_wnd) + sizeof(info.tcpi_snd_wnd))
+	    size < offsetof(struct tcp_info, tcpi_snd_wnd) + sizeof(info.tcpi_snd_wnd)) {
+		arrival->sure = 0;
 		return;
+	}
 	if (info.tcpi_snd_wnd > connection->window_most)
 		connection->window_most = info.tcpi_snd_wnd;
 	unread = 2 * (uint64_t)(connection->window_most - info.tcpi_snd_wnd);
-	if (unread < TCP_BEHIND)
-		unread = TCP_BEHIND;
-	if (arrival->end > unread)
-		arrival->sure = arrival->end - unread;
+	if (unread > STREAM_BEHIND)
+		arrival->sure = arrival->end > unread ? arrival->end - unread : 0;
 	if (!info.tcpi_snd_wnd)
 		arrival->end = arrival->sure;
 	else if (info.tcpi_snd_wnd < connection->window_most / 4)
-		arrival->before = now - TCP_AGE_SLOW;
+		arrival->before = now - STREAM_AGE_SLOW;
+}
+
+static void arrival_judge(struct connection *connection, struct arrival *arrival, int64_t now)
+{
+	if (connection->kind == CONNECTION_UDP) {
+		arrival->before = now - UDP_AGE;
+		arrival->sure = 0;
+	} else if (connection->datagrams) {
+		/* Who reads it has it in hand. */
+		arrival->before = now;
+		arrival->sure = arrival->end;
+	} else {
+		arrival->before = now - STREAM_AGE;
+		arrival->sure = arrival->end > STREAM_BEHIND ? arrival->end - STREAM_BEHIND : 0;
+	}
+	if (connection->kind == CONNECTION_TCP)
+		tcp_judge(connection, arrival, now);
 }
 
 static void settle(struct connection *connection)
 {
-	int64_t now = clock_ns(CLOCK_MONOTONIC);
 	struct arrival arrival;
 	int queued;
 
@@ -323,14 +347,7 @@ static void settle(struct connection *connection)
 		return;
 	/* A unix socket counts what its buffers take: never less than what they hold. */
 	arrival.end = connection->sent > (uint64_t)queued ? connection->sent - (uint64_t)queued : 0;
-	arrival.sure = arrival.end;
-	arrival.before = now;
-	if (connection->kind == CONNECTION_TCP) {
-		tcp_judge(connection, &arrival, now);
-	} else if (connection->kind == CONNECTION_UDP) {
-		arrival.before = now - UDP_AGE;
-		arrival.sure = 0;
-	}
+	arrival_judge(connection, &arrival, clock_ns(CLOCK_MONOTONIC));
 	while (connection->count) {
 		const struct connection_mark *mark = mark_at(connection, 0);
 
@@ -358,14 +375,15 @@ uint64_t sink_connection_settled(struct sink *sink)
 unsigned int sink_connection_settles_in_ms(struct sink *sink)
 {
 	const struct connection *connection = sink->state;
-	int64_t age = connection->kind == CONNECTION_TCP ? TCP_AGE : UDP_AGE, left;
+	const struct connection_mark *first, *last;
+	int64_t age = connection->kind == CONNECTION_UDP ? UDP_AGE : STREAM_AGE, left;
 
-	if (!connection->count || connection->kind == CONNECTION_UNIX ||
-	    mark_at(connection, connection->count - 1)->end - mark_at(connection, 0)->end >
-		    TCP_BEHIND)
+	if (!connection->count || (connection->datagrams && connection->kind != CONNECTION_UDP))
 		return SETTLES_USUAL_MS;
-	left = (mark_at(connection, 0)->time + age - clock_ns(CLOCK_MONOTONIC)) / NS_PER_MS + 1;
-	if (left < SETTLES_USUAL_MS)
+	first = mark_at(connection, 0);
+	last = mark_at(connection, connection->count - 1);
+	left = (first->time + age - clock_ns(CLOCK_MONOTONIC)) / NS_PER_MS + 1;
+	if (last->end - first->end > STREAM_BEHIND || left < SETTLES_USUAL_MS)
 		return SETTLES_USUAL_MS;
 	return left < SETTLES_MOST_MS ? (unsigned int)left : SETTLES_MOST_MS;
 }

@@ -5,10 +5,10 @@
  * their operations as they are.
  *
  * What a kernel has taken has not arrived: a receiver that is restarted loses what it had
- * not read. A unix socket tells how much that is. Of TCP the acknowledged bytes are known,
- * and the window tells how much room the receiver has left; what is younger than some time,
- * or may still lie in the receiver's buffer, does not count. Of UDP nothing is known; a
- * refusal comes back soon, or not at all.
+ * not read, or had read and done nothing with. A unix socket tells what is unread. Of TCP
+ * the acknowledged bytes are known, and the window tells how much room the receiver has left.
+ * Of a stream, what is younger than two seconds does not count either, unless much came
+ * behind it. Of UDP nothing is known; a refusal comes back soon, or not at all.
  */
 #ifndef PORTSNOOP_SINK_CONNECTION_H
 #define PORTSNOOP_SINK_CONNECTION_H
@@ -46,9 +46,10 @@ struct connection {
 
 #define CONNECTION_NONE ((struct connection){.fd = -1})
 
-/* Takes over a connected socket, which does not block. */
-void connection_begin(struct connection *connection, int fd, enum connection_kind kind,
-		      bool datagrams);
+/* Takes over a connected socket, which does not block. 0, or negative errno, and it is closed:
+ * the kernel does not tell how much is on its way. */
+int connection_begin(struct connection *connection, int fd, enum connection_kind kind,
+		     bool datagrams);
 void connection_end(struct connection *connection);  /* closes it; keeps memory */
 void connection_free(struct connection *connection); /* and gives that back */
 

@@ -14,14 +14,13 @@
 #include "sink/courier_inside.h"
 
 #define NEVER UINT64_MAX
-#define SETTLE_MS 100
 
 static uint64_t monotonic(void)
 {
 	return (uint64_t)clock_ns(CLOCK_MONOTONIC);
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
+static uint64_t least(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
 }
@@ -91,7 +90,7 @@ static short wait_once(struct courier *courier, int fd, short events, uint64_t u
 	uint64_t now = monotonic();
 
 	if (courier->closing)
-		until = earlier(until, courier->deadline);
+		until = least(until, courier->deadline);
 	if (!channel_sleep(courier->channel, wish))
 		until = now;
 	if (poll(fds, 2, poll_ms(until, now)) < 0)
@@ -122,7 +121,7 @@ int sink_wait(struct sink *sink, int fd, short events, int timeout_ms)
 		if (is_over(courier, now))
 			return -EINTR;
 		next = pending_keep(&courier->pending, now);
-		found = wait_once(courier, fd, events, earlier(end, next),
+		found = wait_once(courier, fd, events, least(end, next),
 				  pending_wish(&courier->pending));
 		if (found)
 			return found;
@@ -149,6 +148,23 @@ static void connection_works(struct courier *courier)
 	courier->pending.state->since = 0;
 }
 
+/* When to ask again. */
+static void settle_plan(struct courier *courier)
+{
+	const struct sink_ops *ops = courier->ops;
+	const uint64_t now = monotonic();
+	unsigned int ms;
+
+	if (!courier->pending.sent)
+		return;
+	if (!ops->settles_in_ms) {
+		retry_failed(&courier->settle, now);
+		return;
+	}
+	ms = ops->settles_in_ms(&courier->sink);
+	courier->settle.due = now + (ms ? ms : 1) * NS_PER_MS;
+}
+
 static void settle_look(struct courier *courier)
 {
 	struct pending *pending = &courier->pending;
@@ -163,8 +179,6 @@ static void settle_look(struct courier *courier)
 			       courier->sink.rejected - courier->rejected);
 		if (courier->sink.rejected != courier->rejected)
 			why_say(courier, -EBADMSG);
-		if (courier->sink.rejected != courier->rejected)
-			why_say(courier, -EBADMSG);
 		courier->settled = settled;
 		courier->rejected = courier->sink.rejected;
 	}
@@ -172,12 +186,7 @@ static void settle_look(struct courier *courier)
 		connection_works(courier);
 		courier->settle.failures = 0;
 	}
-	if (pending->sent) {
-		courier->settle.least_ms = courier->ops->settles_in_ms
-						   ? courier->ops->settles_in_ms(&courier->sink)
-						   : SETTLE_MS;
-		retry_failed(&courier->settle, monotonic());
-	}
+	settle_plan(courier);
 }
 
 /* ---- the connection ---- */
@@ -207,7 +216,7 @@ static void connection_failed(struct courier *courier, ssize_t error)
 	retry_failed(&courier->away, now);
 	if (error == -EINTR && is_over(courier, now))
 		return; /* it was us */
-	courier->gone = error == -ESHUTDOWN;
+	state->gone = error == -ESHUTDOWN;
 	state->failures++;
 	if (!state->since)
 		state->since = clock_ns(CLOCK_REALTIME);
@@ -243,12 +252,18 @@ static void connection_reopen(struct courier *courier)
 
 /* ---- to send ---- */
 
+/* What is enough for a batch. */
+static uint64_t batch_bytes(const struct courier *courier)
+{
+	return least(SINK_BATCH_BYTES, channel_room(courier->channel) / 2);
+}
+
 static bool linger_over(struct courier *courier, uint64_t unsent, uint64_t now)
 {
 	const uint64_t linger = courier->ops->linger_ms * NS_PER_MS;
 
 	if (!linger || courier->closing || unsent >= courier->limit ||
-	    channel_filled(courier->channel) >= SINK_BATCH_BYTES)
+	    channel_filled(courier->channel) > batch_bytes(courier))
 		return true;
 	if (!courier->linger_until)
 		courier->linger_until = now + linger;
@@ -293,10 +308,17 @@ static void batch_refused(struct courier *courier, size_t frames)
 	}
 }
 
+static void batch_stalled(struct courier *courier)
+{
+	if (*courier->sink.why)
+		why_say(courier, -EAGAIN);
+	retry_failed(&courier->stalled, monotonic());
+}
+
 static void batch_send(struct courier *courier)
 {
 	struct batch *batch = &courier->batch;
-	size_t count;
+	size_t count = 0;
 	ssize_t result = pending_batch(&courier->pending, courier->limit, batch);
 
 	courier->linger_until = 0;
@@ -312,7 +334,7 @@ static void batch_send(struct courier *courier)
 	else if (result == -EBADMSG)
 		batch_refused(courier, count && count < batch->count ? count : batch->count);
 	else if (!result || result == -EAGAIN)
-		retry_failed(&courier->stalled, monotonic());
+		batch_stalled(courier);
 	else
 		connection_failed(courier, result);
 }
@@ -327,10 +349,10 @@ static uint64_t until_next(const struct courier *courier, uint64_t now)
 	uint64_t until = courier->kept_until;
 
 	if (!courier->open)
-		return earlier(until, courier->away.due);
+		return least(until, courier->away.due);
 	for (size_t i = 0; i < sizeof(open) / sizeof(*open); i++)
 		if (open[i] > now)
-			until = earlier(until, open[i]);
+			until = least(until, open[i]);
 	return until;
 }
 
@@ -339,7 +361,7 @@ static uint64_t wish(const struct courier *courier, uint64_t now)
 {
 	if (!courier->open || courier->held || retry_wait(&courier->stalled, now))
 		return pending_wish(&courier->pending);
-	return courier->linger_until > now ? SINK_BATCH_BYTES : 0;
+	return courier->linger_until > now ? batch_bytes(courier) : 0;
 }
 
 static void rest(struct courier *courier, uint64_t now)
@@ -390,7 +412,7 @@ void courier_work(struct courier *courier)
 		if (poll(&news, 1, 0) == 1)
 			news_take(courier, now);
 		courier->kept_until = pending_keep(&courier->pending, now);
-		if (courier->gone || is_over(courier, now) ||
+		if (courier->pending.state->gone || is_over(courier, now) ||
 		    (courier->closing && !pending_frames(&courier->pending)))
 			break;
 		turn(courier, now);

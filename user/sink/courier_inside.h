@@ -8,6 +8,7 @@
 #include "sink/retry.h"
 
 #define NS_PER_MS UINT64_C(1000000)
+#define COURIER_SETTLE_LEAST_MS 100
 #define COURIER_SETTLE_MOST_MS 5000
 
 struct courier {
@@ -20,7 +21,6 @@ struct courier {
 	struct retry stalled; /* it takes nothing now */
 	struct retry settle;  /* when to ask what has arrived */
 	bool open, closing, reopen;
-	bool gone;	       /* the destination, for good */
 	bool held;	       /* the next frame is refused, once what is sent is settled */
 	size_t limit;	       /* frames of a batch */
 	uint64_t opened;       /* CLOCK_MONOTONIC, ns; also below */

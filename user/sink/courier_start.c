@@ -7,11 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "guard/guard.h"
+#include "lib/cleanup.h"
 #include "lib/order.h"
 #include "lib/parse.h"
 #include "lib/signals.h"
@@ -52,7 +54,6 @@ static void signals_shut(void)
 	sigset_t set;
 
 	sigaction(SIGALRM, &action, NULL);
-	alarm(0);
 	prctl(PR_SET_PDEATHSIG, SIGALRM);
 	sigfillset(&set);
 	sigdelset(&set, SIGALRM);
@@ -108,6 +109,24 @@ static int spool_take(const struct courier_options *options, struct spool **spoo
 	}
 }
 
+/* A sandbox that has no network looks like a destination that is away, and would for ever. */
+static int network_check(struct ready *ready)
+{
+	static const int families[] = {AF_INET, AF_INET6};
+
+	for (size_t i = 0; i < sizeof(families) / sizeof(*families); i++) {
+		CLEANUP_FD int fd = socket(families[i], SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+		if (fd >= 0 || errno != EAFNOSUPPORT)
+			return 0;
+	}
+	snprintf(
+		ready->why, sizeof(ready->why),
+		"no network here; a unit of systemd needs RestrictAddressFamilies=AF_INET AF_INET6 "
+		"and IPAddressAllow=, see portsnoop.conf");
+	return -EAFNOSUPPORT;
+}
+
 static int privileges_drop(const struct sink_spec *spec, struct ready *ready)
 {
 	const char *expected;
@@ -124,8 +143,10 @@ static int courier_prepare(struct courier *courier, const struct courier_options
 			   struct ready *ready)
 {
 	struct spool *spool = NULL;
-	int error = spool_size(options) ? spool_take(options, &spool, ready->why) : 0;
+	int error = sink_is_remote(options->spec) ? network_check(ready) : 0;
 
+	if (!error && spool_size(options))
+		error = spool_take(options, &spool, ready->why);
 	if (error)
 		return error;
 	pending_begin(&courier->pending, options->channel, spool);
@@ -156,7 +177,7 @@ void courier_run(const struct courier_options *options, int ready_fd)
 		.limit = SINK_BATCH,
 		.away = {.least_ms = COURIER_RETRY_LEAST_MS, .most_ms = COURIER_RETRY_MOST_MS},
 		.stalled = {.least_ms = 10, .most_ms = 1000},
-		.settle = {.most_ms = COURIER_SETTLE_MOST_MS},
+		.settle = {.least_ms = COURIER_SETTLE_LEAST_MS, .most_ms = COURIER_SETTLE_MOST_MS},
 	};
 	struct ready ready = {0};
 

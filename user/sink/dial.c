@@ -185,10 +185,9 @@ int dial_host(struct sink *sink, struct connection *connection, const char *host
 		if (fd >= 0 || fd == -EINTR)
 			break;
 	}
-	if (fd < 0)
-		return sink_fail(sink, fd, "%s", strerror(-fd));
-	connection_begin(connection, fd, kind, kind == CONNECTION_UDP);
-	return 0;
+	if (fd >= 0)
+		fd = connection_begin(connection, fd, kind, kind == CONNECTION_UDP);
+	return fd ? sink_fail(sink, fd, "%s", strerror(-fd)) : 0;
 }
 
 /* ---- by path ---- */
@@ -221,12 +220,13 @@ int dial_path(struct sink *sink, struct connection *connection, const char *path
 		type = second;
 		fd = path_connect(&address, type);
 	}
-	if (fd < 0)
+	if (fd >= 0)
+		fd = connection_begin(connection, fd, CONNECTION_UNIX, type == SOCK_DGRAM);
+	if (fd)
 		return sink_fail(sink, fd, "%s",
 				 fd == -EPROTOTYPE ? "neither a stream nor a datagram socket"
 				 : fd == -EAGAIN   ? "its queue of connections is full"
 						   : strerror(-fd));
-	connection_begin(connection, fd, CONNECTION_UNIX, type == SOCK_DGRAM);
 	if (connection->datagrams) {
 		connection->path = path;
 		connection->receiver = status;

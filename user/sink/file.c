@@ -23,7 +23,7 @@
 /* Of logrotate's copytruncate, what is written between copying and truncating is lost. So much
  * is written once more when a file was truncated. */
 #define RECENT_NS (2 * NS_PER_S)
-#define RECENT_BYTES (2u << 20)
+#define RECENT_BYTES (4u << 20)
 #define ROTATION_AGAIN_NS (60 * NS_PER_S)
 
 struct file {

@@ -3,18 +3,11 @@
 #include "sink/http.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-void http_answer_free(struct http_answer *answer)
-{
-	buffer_free(&answer->body);
-	*answer = (struct http_answer){0};
-}
-
 #include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -27,6 +20,7 @@ void http_answer_free(struct http_answer *answer)
 #define HEADERS_MOST (64u << 10) /* bytes of an answer's headers */
 #define RETRY_AFTER_MOST 86400
 #define READY_MOST 8
+#define PACKED_KEPT (64u << 10) /* bytes of memory, until the next request */
 
 struct http {
 	struct libcurl curl;
@@ -531,6 +525,8 @@ int http_post_stream(struct http *http, const char *url, const char *content_typ
 	error = http_send(http, url, headers, packed ? http->packed.data : body,
 			  packed ? http->packed.length : size, why, why_size);
 	http->curl.slist_free_all(headers);
+	if (http->packed.capacity > PACKED_KEPT)
+		buffer_free(&http->packed);
 	return error;
 }
 
@@ -541,4 +537,9 @@ int http_post(struct http *http, const char *url, const char *content_type, cons
 				why_size);
 }
 
+void http_answer_free(struct http_answer *answer)
+{
+	buffer_free(&answer->body);
+	*answer = (struct http_answer){0};
+}
 #endif

@@ -7,8 +7,8 @@
  * (http_proxy and the like), ~/.netrc and cookies have no say. The certificate and the name
  * of the server are always checked. Bodies above HTTP_GZIP_FROM bytes go compressed.
  *
- * No thread is made. Names are resolved by getaddrinfo() before a connection is made, and
- * that waits.
+ * A client is for one server. No thread is made. Names are resolved by getaddrinfo() before
+ * a connection is made, and that waits.
  */
 #ifndef PORTSNOOP_SINK_HTTP_H
 #define PORTSNOOP_SINK_HTTP_H

@@ -5,16 +5,12 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "format/otlp_request.h"
-#include "lib/cleanup.h"
 #include "lib/clock.h"
-#include "sink/header_file.h"
-#include "sink/http.h"
-#include "sink/sink.h"
+#include "sink/sink_http.h"
 
 #define LINGER_MS 1000
 #define NS_PER_S INT64_C(1000000000)
@@ -25,13 +21,6 @@ struct otlp {
 	struct buffer body;
 	int64_t not_before; /* CLOCK_MONOTONIC, ns: the other end has asked for so much patience */
 };
-
-static int wait_for_answer(void *context, int fd, int timeout_ms)
-{
-	int seen = sink_wait(context, fd, POLLIN, timeout_ms);
-
-	return seen < 0 ? seen : 0;
-}
 
 static void otlp_free(struct sink *sink)
 {
@@ -48,36 +37,12 @@ static void otlp_free(struct sink *sink)
 
 static int otlp_prepare(struct sink *sink)
 {
-	const struct sink_spec *spec = sink->spec;
-	CLEANUP(cleanup_headers) char **headers = NULL;
 	struct otlp *otlp = calloc(1, sizeof(*otlp));
-	struct http_options options = {
-		.url = spec->url,
-		.user = spec->user,
-		.password = spec->password,
-		.ca = spec->ca,
-		.patience_ms = SINK_PATIENCE_MS,
-		.wait = wait_for_answer,
-		.context = sink,
-	};
-	char why[CHANNEL_WHY];
-	int error;
 
 	sink->state = otlp;
 	if (!otlp)
 		return sink_fail(sink, -ENOMEM, "no memory");
-	if (spec->headers) {
-		error = header_file_read(spec->headers, &headers, sink->why, sizeof(sink->why));
-		if (error)
-			return error;
-		options.headers = (const char *const *)headers;
-	}
-	error = http_new(&options, &otlp->http, why, sizeof(why));
-	if (!error)
-		return 0;
-	if (error == -EINVAL && spec->headers)
-		return sink_fail(sink, error, "header-file=%s: %s", spec->headers, why);
-	return sink_fail(sink, error, "%s", why);
+	return sink_http_new(sink, http_new, &otlp->http);
 }
 
 /* Connections are made when something is sent. */
@@ -191,6 +156,8 @@ static ssize_t otlp_send(struct sink *sink, const struct frame *frames, size_t *
 		return sink_fail(sink, -ENOMEM, "no memory");
 	error = http_post(otlp->http, sink->spec->url, "application/json", otlp->body.data,
 			  otlp->body.length, &otlp->answer, sink->why, sizeof(sink->why));
+	if (otlp->body.capacity > FRAME_MOST)
+		buffer_free(&otlp->body);
 	if (!error)
 		error = otlp_judge(sink, taken);
 	*count = taken;

@@ -54,6 +54,19 @@ static char *spool_folder(const char *folder, const char *name)
 	return NULL;
 }
 
+static void found_say(const struct outlet *outlet)
+{
+	struct channel_state state;
+
+	channel_state_read(outlet->channel, &state);
+	if (state.found)
+		log_message("sink %s: %" PRIu64 " event%s of an earlier run to deliver first",
+			    outlet->spec.name, state.found, state.found == 1 ? "" : "s");
+	if (state.damaged)
+		log_message("sink %s: %" PRIu64 " damaged piece%s of its spool left out",
+			    outlet->spec.name, state.damaged, state.damaged == 1 ? "" : "s");
+}
+
 int outlet_open(struct outlet *outlet, const struct sinks_options *options, char *why, size_t size)
 {
 	CLEANUP_FREE char *spool = options->spool ? spool_folder(options->spool, outlet->spec.name)
@@ -77,8 +90,10 @@ int outlet_open(struct outlet *outlet, const struct sinks_options *options, char
 	if (error)
 		return error;
 	outlet->pidfd = (int)syscall(SYS_pidfd_open, outlet->pid, 0);
-	if (outlet->pidfd >= 0)
+	if (outlet->pidfd >= 0) {
+		found_say(outlet);
 		return 0;
+	}
 	error = -errno;
 	snprintf(why, size, "pidfd_open: %s", strerror(-error));
 	return error; /* the courier sees the end of the channel */
@@ -94,17 +109,15 @@ void outlet_free(struct outlet *outlet)
 
 /* ---- events ---- */
 
-/* Because the courier has died, or because a stop is asked for. */
+/* False: the courier has died, or a stop is asked for. */
 static bool room_wait(struct outlet *outlet, size_t size)
 {
-	int error;
+	int error = -EINTR;
 
-	do {
+	while ((error == -EINTR || error == -ETIMEDOUT) && !signals_stop()) {
 		error = channel_wait_room(outlet->channel, size, WAIT_MS);
 		outlet_look(outlet);
-		if (error == -EINTR && signals_stop())
-			return false;
-	} while (error == -EINTR || error == -ETIMEDOUT);
+	}
 	return !error;
 }
 
@@ -240,7 +253,7 @@ bool outlet_sum(const struct outlet *outlet)
 	if (report.waiting)
 		buffer_printf(&line, ", %" PRIu64 " not, its courier hangs", report.waiting);
 	if (report.dropped)
-		buffer_printf(&line, ", %" PRIu64 " without room", report.dropped);
+		buffer_printf(&line, ", %" PRIu64 " dropped", report.dropped);
 	if (state->refused)
 		buffer_printf(&line, ", %" PRIu64 " refused", state->refused);
 	if (state->lost)
@@ -249,5 +262,6 @@ bool outlet_sum(const struct outlet *outlet)
 		buffer_printf(&line, ": %s", state->why);
 	buffer_byte(&line, '\0');
 	log_message("sink %s: %s", outlet->spec.name, line.failed ? "out of memory" : line.data);
-	return good;
+	/* A reader that has seen enough is no failure. */
+	return good || (state->gone && outlet->spec.kind == SINK_STDOUT);
 }

@@ -28,16 +28,23 @@ static void spool_recount(struct pending *pending)
 	}
 	state->spooled = frames;
 	state->spooled_bytes = pending->spool ? spool_bytes(pending->spool) : 0;
+	state->damaged = pending->spool ? spool_damaged(pending->spool) : 0;
 }
 
 void pending_begin(struct pending *pending, struct channel *channel, struct spool *spool)
 {
+	struct spool_place place = {0};
+
 	*pending = (struct pending){
 		.channel = channel,
 		.spool = spool,
 		.state = channel_state(channel),
 		.age = PENDING_AGE_MS * NS_PER_MS,
 	};
+	if (spool)
+		spool_place(spool, &place);
+	pending->state->stream = place.stream;
+	pending->state->sequence = place.sequence;
 	pending->state->found = spool_count(pending);
 	pending->state->spooled = pending->state->found;
 	spool_recount(pending);
@@ -98,6 +105,12 @@ int pending_batch(struct pending *pending, size_t most, struct batch *batch)
 	buffer_reset(&batch->bytes);
 	batch->count = 0;
 	result = batch_fill(pending, most, batch);
+	if (result < 0 && result != -ENOMEM && pending->spool && !pending->sent) {
+		snprintf(pending->state->why, sizeof(pending->state->why),
+			 "the spool cannot be read: %s", strerror(-result));
+		spool_leave_out(pending->spool);
+		result = 0;
+	}
 	if (pending->spool)
 		spool_recount(pending);
 	bytes = batch->bytes.data;
@@ -108,28 +121,50 @@ int pending_batch(struct pending *pending, size_t most, struct batch *batch)
 	return result;
 }
 
+static void spool_remove(struct pending *pending, uint64_t frames)
+{
+	const uint64_t left = spool_count(pending) - frames;
+	struct spool_place place;
+
+	if (!frames)
+		return;
+	/* That the place cannot be written costs a repetition after a crash; but what cannot be
+	 * read to be settled would be delivered once more. */
+	spool_settle(pending->spool, frames);
+	if (spool_count(pending) > left)
+		spool_leave_out(pending->spool);
+	spool_place(pending->spool, &place);
+	pending->state->stream = place.stream;
+	pending->state->sequence = place.sequence;
+	pending->state->spooled -= frames;
+	spool_recount(pending);
+	pending->spool_due = 0;
+}
+
+static void channel_remove(struct pending *pending, uint64_t frames)
+{
+	struct channel_state *state = pending->state;
+	struct frame last;
+
+	if (!frames || !channel_peek(pending->channel, frames - 1, &last))
+		return;
+	state->stream = last.stream;
+	state->sequence = last.sequence;
+	if (pending->spool)
+		spool_note(pending->spool,
+			   &(struct spool_place){.stream = last.stream, .sequence = last.sequence});
+	channel_release(pending->channel, frames);
+	pending->taken += frames;
+}
+
 /* Of the oldest, these need no place any more. */
 static void frames_remove(struct pending *pending, uint64_t frames)
 {
 	const uint64_t spooled = spool_count(pending);
 	const uint64_t from_spool = frames < spooled ? frames : spooled;
-	const uint64_t from_channel = frames - from_spool;
-	struct frame last;
 
-	if (from_spool) {
-		/* That the place cannot be written costs a repetition after a crash. */
-		spool_settle(pending->spool, from_spool);
-		pending->state->spooled -= from_spool;
-		spool_recount(pending);
-		pending->spool_due = 0;
-	}
-	if (!from_channel)
-		return;
-	if (pending->spool && channel_peek(pending->channel, from_channel - 1, &last))
-		spool_note(pending->spool,
-			   &(struct spool_place){.stream = last.stream, .sequence = last.sequence});
-	channel_release(pending->channel, from_channel);
-	pending->taken += from_channel;
+	spool_remove(pending, from_spool);
+	channel_remove(pending, frames - from_spool);
 }
 
 static uint64_t at_most(uint64_t number, uint64_t most)
@@ -165,6 +200,8 @@ void pending_rewind(struct pending *pending)
 		pending->again = pending->sent;
 	pending->sent = 0;
 	pending->vanished = false;
+	if (pending->mark_sent)
+		pending->mark_due = 1; /* they were given time enough */
 }
 
 /* The oldest frames of the channel; fewer when there is no room. */
@@ -199,6 +236,20 @@ static bool half_full(const struct pending *pending)
 	return channel_filled(pending->channel) > channel_room(pending->channel) / 2;
 }
 
+/* So much of the channel is old now. */
+static void mark_reach(struct pending *pending, uint64_t now)
+{
+	const uint64_t old = pending->mark > pending->taken ? pending->mark - pending->taken : 0;
+
+	if (old && !pending->mark_sent && pending->sent >= spool_count(pending) + old) {
+		pending->mark_sent = true;
+		pending->mark_due = now + PENDING_AGE_SENT_MS * NS_PER_MS;
+		return;
+	}
+	spool_put(pending, old, now);
+	pending->mark_due = 0;
+}
+
 uint64_t pending_keep(struct pending *pending, uint64_t now)
 {
 	uint64_t frames;
@@ -209,11 +260,8 @@ uint64_t pending_keep(struct pending *pending, uint64_t now)
 	/* All of them: one after the other at the edge would be a wake-up for each. */
 	if (half_full(pending))
 		spool_put(pending, frames, now);
-	if (pending->mark_due && now >= pending->mark_due) {
-		if (pending->mark > pending->taken)
-			spool_put(pending, pending->mark - pending->taken, now);
-		pending->mark_due = 0;
-	}
+	if (pending->mark_due && now >= pending->mark_due)
+		mark_reach(pending, now);
 	frames = channel_frames(pending->channel);
 	if (!frames) {
 		pending->mark_due = 0;
@@ -221,6 +269,7 @@ uint64_t pending_keep(struct pending *pending, uint64_t now)
 	}
 	if (!pending->mark_due) {
 		pending->mark = pending->taken + frames;
+		pending->mark_sent = false;
 		pending->mark_due = now + pending->age;
 	}
 	return pending->mark_due;

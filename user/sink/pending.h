@@ -11,9 +11,12 @@
 #include "sink/sink.h"
 #include "sink/spool.h"
 
-#define PENDING_AGE_MS 1000 /* what is older in the channel goes into the spool */
+/* What is older in the channel goes into the spool; what a connection has taken and is yet to
+ * settle may stay so much longer. */
+#define PENDING_AGE_MS 1000
+#define PENDING_AGE_SENT_MS 4000
 
-/* Copies: valid until the next pending_batch(), whatever becomes of the pending. */
+/* Copies: valid until the next pending_batch(), whatever becomes of the frames. */
 struct batch {
 	struct frame frames[SINK_BATCH];
 	size_t count;
@@ -29,6 +32,7 @@ struct pending {
 	uint64_t again;		     /* of the oldest: sent before, over a connection that broke */
 	uint64_t taken;		     /* frames that have left the channel, ever */
 	uint64_t mark, mark_due;     /* so many will have left it by then; 0: no time */
+	bool mark_sent;		     /* it is longer, as they are sent */
 	uint64_t spool_due;	     /* it had no room: not before then; 0: at once */
 	bool vanished;		     /* frames of the spool are gone: which are sent is not known */
 };
@@ -40,7 +44,8 @@ void pending_end(struct pending *pending); /* closes the spool */
 uint64_t pending_frames(struct pending *pending);
 uint64_t pending_unsent(struct pending *pending);
 
-/* Those that come after the sent ones, `most` at most. 0: there are none; negative errno. */
+/* Those that come after the sent ones, `most` at most. 0: there are none now; negative errno:
+ * they cannot be read. What cannot be read and is the oldest of all is lost. */
 int pending_batch(struct pending *pending, size_t most, struct batch *batch);
 
 /* Of the oldest, these have arrived, or (`rejected` of them) were thrown away there. */

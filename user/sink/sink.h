@@ -46,7 +46,7 @@ struct sink_ops {
 	/* Of the frames taken since open(), how many have arrived for certain, oldest
 	 * first; never less than before. NULL: all that were taken. */
 	uint64_t (*settled)(struct sink *sink);
-	/* While settled() lags behind: when to ask again, ms; NULL: 100. Later and later as
+	/* While settled() lags behind: when to ask again, ms; NULL: 100, and later and later as
 	 * long as nothing comes of it. */
 	unsigned int (*settles_in_ms)(struct sink *sink);
 	/* The connection, to learn that the other end hung up when there is nothing to send; -1

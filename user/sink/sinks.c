@@ -19,6 +19,7 @@
 #include "lib/signals.h"
 #include "sink/kinds.h"
 #include "sink/outlet.h"
+#include "sink/syslog_head.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 /* A gap ends when there is room for more than its record, or there would soon be one for
@@ -26,6 +27,7 @@
 #define GAP_ROOM (256u << 10)
 /* Of the time at the end, what is left to couriers to clear up. */
 #define MARGIN_MS 500
+#define LOOK_MS 500
 /* A batch of the caller's may have more events than a channel has room for. */
 #define FLUSH_EVENTS 256
 
@@ -33,6 +35,7 @@
 struct group {
 	const struct format_ops *ops;
 	bool no_args;
+	bool syslog; /* a head first: syslog_head.h */
 	struct format *format;
 	struct buffer text; /* of the event `sequence` */
 	bool ready;
@@ -53,14 +56,16 @@ static int group_find(struct sinks *sinks, const struct sink_spec *spec, unsigne
 {
 	const struct format_ops *ops = spec->format;
 	const struct format_options wish = {.no_args = !spec->args, .line_most = SINKS_LINE_MOST};
+	const bool syslog = spec->kind == SINK_SYSLOG;
 	struct group *group = sinks->groups;
 
 	for (unsigned int i = 0; i < sinks->group_count; i++, group++)
-		if (group->ops == ops && group->no_args == wish.no_args) {
+		if (group->ops == ops && group->no_args == wish.no_args &&
+		    group->syslog == syslog) {
 			*index = i;
 			return 0;
 		}
-	*group = (struct group){.ops = ops, .no_args = wish.no_args};
+	*group = (struct group){.ops = ops, .no_args = wish.no_args, .syslog = syslog};
 	group->format = ops->open(&wish);
 	if (!group->format)
 		return -ENOMEM;
@@ -138,8 +143,16 @@ int sinks_open(const struct sinks_options *options, struct sinks **sinks, char *
 /* NULL: without memory. */
 static const struct buffer *group_render(struct group *group, const struct event *event)
 {
+	size_t head;
+
 	buffer_reset(&group->text);
+	if (group->syslog)
+		syslog_head(event, &group->text);
+	head = group->text.length;
 	group->ops->event(group->format, event, &group->text);
+	/* What a format leaves out has no head either. */
+	if (group->text.length == head)
+		group->text.length = 0;
 	return group->text.failed ? NULL : &group->text;
 }
 
@@ -233,13 +246,15 @@ int sinks_fd(const struct sinks *sinks)
 /* It has ended though nobody asked it to. */
 static void death_say(const struct outlet *outlet, int status)
 {
-	const char *name = outlet->spec.name;
-	const unsigned long long lost = outlet->last.lost;
-	char how[64] = "has ended";
+	const struct channel_state *last = &outlet->last;
+	const unsigned long long lost = last->lost;
+	char how[CHANNEL_WHY] = "its courier has ended";
 
-	if (status != -1 && WIFSIGNALED(status))
-		snprintf(how, sizeof(how), "was killed by signal %d", WTERMSIG(status));
-	log_message("sink %s: its courier %s: %llu event%s lost, and it gets no more", name, how,
+	if (last->ended && last->gone)
+		memcpy(how, last->why, sizeof(how));
+	else if (status != -1 && WIFSIGNALED(status))
+		snprintf(how, sizeof(how), "its courier was killed by signal %d", WTERMSIG(status));
+	log_message("sink %s: %s: %llu event%s lost, and it gets no more", outlet->spec.name, how,
 		    lost, lost == 1 ? "" : "s");
 }
 
@@ -316,19 +331,22 @@ static void outlet_close(struct outlet *outlet, uint64_t deadline)
 		channel_close(outlet->channel, deadline);
 }
 
-/* Waits for all. */
+/* Waits for all, and says meanwhile of who is away. */
 static void couriers_wait(struct sinks *sinks, uint64_t until)
 {
 	struct pollfd one = {.fd = sinks->poll, .events = POLLIN};
-	int status;
+	int status, left;
 
 	while (sinks_alive(sinks)) {
 		for (unsigned int i = 0; i < sinks->count; i++)
 			if (has_ended(&sinks->outlets[i]))
 				outlet_reap(&sinks->outlets[i], &status);
-		if (!sinks_alive(sinks) || !ms_until(until) || signals_give_up())
+			else
+				outlet_look(&sinks->outlets[i]);
+		left = ms_until(until);
+		if (!sinks_alive(sinks) || !left || signals_give_up())
 			return;
-		poll(&one, 1, ms_until(until));
+		poll(&one, 1, left < LOOK_MS ? left : LOOK_MS);
 	}
 }
 

@@ -49,7 +49,7 @@ struct sink_report {
 	struct channel_state state;
 	bool alive;
 };
-/* Whatever the moment: put + found = delivered + refused + lost + spooled + waiting. Of a
+/* Whenever nothing moves: put + found = delivered + refused + lost + spooled + waiting. Of a
  * courier that has died, what it can no longer account for is lost. */
 size_t sinks_report(const struct sinks *sinks, struct sink_report *reports, size_t most);
 

@@ -16,6 +16,7 @@
 #define REQUESTS (BIT(SINK_OTLP) | BIT(SINK_CLICKHOUSE))
 #define ALL (BIT(SINK_KINDS) - 1)
 
+#define NAME_SHOWN 32 /* bytes of what is no option's name */
 #define KEEP_MOST 10000
 #define KEEP_USUAL 5
 #define PATH_MOST (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
@@ -265,9 +266,13 @@ static const struct {
 /* The options that a kind has, for a name that it has not. */
 static void options_tell(enum sink_kind kind, const char *name, struct buffer *words)
 {
+	const size_t length = strcspn(name, "=");
 	unsigned int told = 0;
 
-	buffer_printf(words, "options of %s ('%s' is none): ", kinds[kind].name, name);
+	/* Without its value, which could be a password. */
+	buffer_printf(words, "options of %s ('%.*s%s' is none): ", kinds[kind].name,
+		      (int)(length < NAME_SHOWN ? length : NAME_SHOWN), name,
+		      length < NAME_SHOWN ? "" : "...");
 	for (size_t i = 0; i < OPTIONS; i++)
 		if (options[i].kinds & BIT(kind))
 			buffer_printf(words, "%s%s=", told++ ? ", " : "", options[i].name);

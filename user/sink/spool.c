@@ -257,6 +257,22 @@ void spool_note(struct spool *spool, const struct spool_place *place)
 		spool_mark_write(spool);
 }
 
+void spool_leave_out(struct spool *spool)
+{
+	struct segment *segment = &spool->segments[spool->settled.segment];
+
+	if (spool->settled.segment == spool->count)
+		return;
+	spool->frames -= segment->frames;
+	segment->frames = 0;
+	spool->damaged++;
+	spool->settled.segment++;
+	spool->settled.offset = 0;
+	spool->settled.frame = 0;
+	spool_sweep(spool);
+	spool_mark_write(spool);
+}
+
 /* ---- to append ---- */
 
 struct segment *spool_segment_add(struct spool *spool, uint64_t number)

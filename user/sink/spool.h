@@ -32,6 +32,9 @@ int spool_append(struct spool *spool, const struct frame *frame);
  * bytes are valid until the next call. */
 int spool_peek(struct spool *spool, uint64_t skip, struct frame *frame);
 int spool_settle(struct spool *spool, uint64_t frames); /* the oldest ones; removes segments */
+/* The oldest frame cannot be read any more (somebody removed the file, the disk is broken):
+ * the rest of its segment is left out, and counted as damaged. */
+void spool_leave_out(struct spool *spool);
 
 /* Keeps the place of what never was in the spool, too. */
 void spool_note(struct spool *spool, const struct spool_place *place);

@@ -5,15 +5,6 @@
 
 #define FACILITY_DAEMON 3
 
-enum severity { SEVERITY_ERROR = 3, SEVERITY_WARNING = 4, SEVERITY_INFO = 6 };
-
-static enum severity severity_of(const struct event *event)
-{
-	if (event->action == EVENT_LOST)
-		return SEVERITY_ERROR;
-	return event->outcome == EVENT_FAILURE ? SEVERITY_WARNING : SEVERITY_INFO;
-}
-
 /* Microseconds are the most that it may have. */
 static void time_append(struct buffer *out, int64_t ns)
 {
@@ -46,7 +37,7 @@ void syslog_head(const struct event *event, struct buffer *out)
 
 	text_hex(stream, start->id, sizeof(stream));
 	buffer_byte(out, '<');
-	buffer_unsigned(out, FACILITY_DAEMON * 8 + severity_of(event));
+	buffer_unsigned(out, FACILITY_DAEMON * 8 + event_severity(event));
 	buffer_text(out, ">1 ");
 	time_append(out, event->wall_time);
 	name_append(out, start->host, sizeof(start->host));

@@ -91,15 +91,16 @@ struct history_row {
 	struct history_text protocol, trigger, origin, error; /* trigger NULL: see store.h */
 	struct history_text local, remote;		      /* IP */
 	struct history_text host, tier;			      /* of its run */
-	bool brief;   /* of a fleet: the pool, the options and the device are not known */
+	bool brief;   /* of a fleet: the pool, the options and the device are not known; of a
+		       * gap: nor is why events were lost */
 	bool in_pool; /* brief: the kernel could have chosen this port */
 	struct history_process process;
+	/* gap */
+	uint64_t count;
 	/* failure */
 	struct history_text blocked_reason;
 	unsigned int blocked_count, blocked_total;
-	struct history_blocker blockers[HISTORY_BLOCKERS];
-	/* gap */
-	uint64_t count;
+	struct history_blocker blockers[HISTORY_BLOCKERS]; /* last: mostly there are none */
 };
 
 /* Not 0 stops, and comes back. */
