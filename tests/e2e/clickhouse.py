@@ -321,11 +321,11 @@ def hosts(server):
 
 @for_each("a restart in the middle loses nothing")
 def restart(server):
-    file = host("web1", 5000)  # some frames
+    file = host("web1", 3000)  # two frames; more than a sink has room for would wait for the server
     events = replayed(file)
     server.table_make()
     feed = Feed(file, "--sink", f"{server.url()},args=yes")
-    feed.send(0.5)
+    feed.send(0.75)
     server.wait(1000)
     server.stop()
     feed.send()
