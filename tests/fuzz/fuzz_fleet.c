@@ -100,8 +100,8 @@ static void ask(struct asked *asked, const char *data, size_t size, size_t piece
 	length = part_take(&data, &size);
 	feed(ANSWER_ROW, failure_take, asked->fold, part, length, piece);
 	fold_free(asked->fold);
-	asked->silence = (struct streams_silence){row_add, asked,	 INT64_MIN, INT64_MAX,
-						  false,   BUFFER_EMPTY, 0,	    0};
+	asked->silence = (struct streams_silence){row_add,	asked, INT64_MIN, INT64_MAX, false,
+						  BUFFER_EMPTY, 0,     0,	  false};
 	feed(ANSWER_BEAT, streams_beat, &asked->silence, data, size, piece);
 	buffer_free(&asked->silence.host);
 	streams_free(&asked->streams);

@@ -53,7 +53,8 @@ golden() {
 	{
 		cat "$room/out"
 		sed 's/^/stderr: /' "$room/err"
-		sed 's/^/asked: /' "$room/queries"
+		# how a host fares now is asked with the time
+		sed -E '/uniqExactIf/s/[0-9]{19}/TIME/g; s/^/asked: /' "$room/queries"
 	} >"$room/both"
 	[ "$update" != --update ] || cp "$room/both" "$expected/$name.txt"
 	if [ "$status" -ne "$wanted" ]; then

@@ -245,6 +245,7 @@ static void streams_and_beats(void **state)
 {
 	const struct history_query query = any();
 	const struct question question = {"a.b", &query, NULL};
+	const struct question_window window = {-5, 7, 9};
 	const struct stream_name names[] = {{"h'", 2, "0123456789abcdef"},
 					    {"i", 1, "0000000000000001"}};
 	struct buffer out = BUFFER_EMPTY;
@@ -254,8 +255,16 @@ static void streams_and_beats(void **state)
 	has(taken(&out), "WHERE local_port = 0 AND action = 'lost-events' ORDER BY host, "
 			 "substring(id, 1, 16), time LIMIT 1 BY host, id FORMAT");
 	question_streams(&out, &question);
-	has(taken(&out), "FROM `a`.`b` WHERE local_port = 0 AND action IN ('stream-start', "
-			 "'stream-end', 'heartbeat', 'lost-events') GROUP BY host, stream");
+	has(taken(&out), ", any(tier), 0 FROM `a`.`b` WHERE local_port = 0 AND action IN "
+			 "('stream-start', 'stream-end') GROUP BY host, stream FORMAT");
+	question_pulse(&out, &question, &window);
+	has(taken(&out), "any(tier), toUInt64(maxIf(intDiv(time, 75000000000), time <= 7) - "
+			 "minIf(intDiv(time, 75000000000), time <= 7) + 1 - "
+			 "uniqExactIf(intDiv(time, 75000000000), time <= 7)) FROM");
+	has(text, "'heartbeat', 'lost-events') AND (time BETWEEN 0 AND 7 OR time >= 9) GROUP BY");
+	question_life(&out, &question, names, 1);
+	has(taken(&out), "AND (host, substring(id, 1, 16)) IN (('h\\x27', '0123456789abcdef')) "
+			 "GROUP BY host, stream FORMAT");
 	question_beats(&out, &question, names, 2);
 	has(taken(&out), "IN (('h\\x27', '0123456789abcdef'), ('i', '0000000000000001')) ORDER BY");
 }

@@ -46,7 +46,6 @@ static void add(const char *host, uint64_t id, uint64_t start, uint64_t last, bo
 		.last = T0 + last * SECOND,
 		.started = T0 + start * SECOND,
 		.ended = ended ? T0 + last * SECOND : 0,
-		.beats = (last - start) / 60,
 	};
 
 	assert_int_equal(streams_take(&streams, &stream), 0);
@@ -132,10 +131,17 @@ static void streams_side_by_side(void **state)
 	gap_is(1, "web1", -1, at(2000), INT64_MAX);
 }
 
+static const struct question_window everything = {INT64_MIN, INT64_MAX, 0};
+
+static const char *action = "heartbeat";
+
 static void beat(struct streams_silence *silence, uint64_t id, uint64_t second)
 {
-	const struct answer_beat row = {
-		.host = fleet_text("web1"), .id = id, .time = T0 + second * SECOND, .lost = 5};
+	const struct answer_beat row = {.host = fleet_text("web1"),
+					.id = id,
+					.time = T0 + second * SECOND,
+					.lost = 5,
+					.action = fleet_text(action)};
 
 	assert_int_equal(streams_beat(silence, &row), 0);
 }
@@ -143,14 +149,15 @@ static void beat(struct streams_silence *silence, uint64_t id, uint64_t second)
 static void heartbeats_that_are_missing(void **state)
 {
 	struct streams_silence silence = {fleet_room_visit, &room, INT64_MIN, INT64_MAX, false,
-					  BUFFER_EMPTY,	    0,	   0};
+					  BUFFER_EMPTY,	    0,	   0,	      false};
 	struct stream_name names[4];
 	size_t next = 0;
 
 	(void)state;
 	add("web1", 1, 0, 600, true);
 	add("web1", 2, 700, 1300, true);
-	assert_int_equal(streams_suspicious(&streams, INT64_MIN, INT64_MAX, &next, names, 4), 0);
+	streams_settle(&streams);
+	assert_int_equal(streams_suspicious(&streams, &everything, &next, names, 4), 0);
 	beat(&silence, 1, 0);
 	beat(&silence, 1, 60);
 	beat(&silence, 1, 210); /* 150 s: still in time */
@@ -159,6 +166,11 @@ static void heartbeats_that_are_missing(void **state)
 	beat(&silence, 2, 1060);
 	assert_int_equal(room.count, 1);
 	gap_is(0, "web1", -3, at(210), at(361));
+	action = "stream-end"; /* of a stream that had no heartbeats */
+	beat(&silence, 3, 1000);
+	beat(&silence, 3, 9000);
+	action = "heartbeat";
+	assert_int_equal(room.count, 1);
 	silence.lost = true;
 	beat(&silence, 2, 1100);
 	gap_is(1, "web1", STORE_GAP_LOST, at(1100), at(1100));
@@ -173,7 +185,7 @@ static void suspicious_ones_in_portions(void **state)
 		.stream = fleet_text("0123456789abcdef"),
 		.first = T0,
 		.last = T0 + 601 * SECOND,
-		.beats = 9, /* of ten */
+		.holes = 1,
 	};
 	struct stream_name names[2];
 	size_t next = 0;
@@ -182,13 +194,73 @@ static void suspicious_ones_in_portions(void **state)
 	for (stream.id = 1; stream.id <= 5; stream.id++)
 		assert_int_equal(streams_take(&streams, &stream), 0);
 	streams_settle(&streams);
-	assert_int_equal(streams_suspicious(&streams, INT64_MIN, INT64_MAX, &next, names, 2), 2);
+	assert_int_equal(streams_suspicious(&streams, &everything, &next, names, 2), 2);
 	assert_string_equal(names[0].stream, "0123456789abcdef");
 	assert_int_equal(next, 2);
-	assert_int_equal(streams_suspicious(&streams, INT64_MIN, INT64_MAX, &next, names, 2), 2);
-	assert_int_equal(streams_suspicious(&streams, INT64_MIN, INT64_MAX, &next, names, 2), 1);
+	assert_int_equal(streams_suspicious(&streams, &everything, &next, names, 2), 2);
+	assert_int_equal(streams_suspicious(&streams, &everything, &next, names, 2), 1);
 	assert_int_equal(next, 0);
-	assert_int_equal(streams_suspicious(&streams, at(602), INT64_MAX, &next, names, 2), 0);
+}
+
+/* What is known of a stream comes in parts. */
+static void parts_of_a_stream(void **state)
+{
+	struct streams more = {0}, own = streams;
+	struct fold_stream found;
+	struct answer_row row = fleet_row(1, 0, "bound-socket");
+
+	(void)state;
+	add("web1", 0xabc, 100, 100, false);
+	own = streams;
+	streams = more;
+	add("web1", 0xabc, 300, 900, false);
+	add("web2", 0xabc, 300, 400, true);
+	more = streams;
+	streams = own;
+	assert_int_equal(streams_join(&streams, &more), 0);
+	streams_free(&more);
+	streams_settle(&streams);
+	assert_int_equal(streams.count, 2);
+	assert_true(streams_find(&streams, &row, &found));
+	assert_true(found.started == at(100) && found.until == at(900));
+}
+
+/* What is silent all through the window and goes on behind it. */
+static void silent_in_the_window(void **state)
+{
+	const struct question_window window = {at(1000), at(2000), NOW};
+	struct stream_name names[8];
+	size_t next = 0;
+
+	(void)state;
+	add("a", 1, 100, 100000 - 1, false);
+	add("b", 1, 1500, 100000 - 1, false);
+	streams.pulse = true;
+	add("c", 1, 100, 100000 - 1, false);
+	streams_settle(&streams);
+	assert_int_equal(streams_suspicious(&streams, &window, &next, names, 8), 1);
+	assert_string_equal(names[0].host, "a");
+}
+
+/* Of which it is to be asked when they were killed. */
+static void streams_without_an_end(void **state)
+{
+	const struct question_window window = {at(1000), at(2000), NOW};
+	struct stream_name names[8];
+	size_t next = 0;
+
+	(void)state;
+	add("a", 1, 100, 100, false);  /* killed before, or in the window: */
+	add("b", 1, 100, 1500, false); /* that was seen */
+	add("c", 1, 100, 1900, false); /* it may have gone on behind it */
+	add("d", 1, 100, 100, true);
+	add("e", 1, 100, 100, false); /* long gone: there is a later one */
+	add("e", 2, 500, 100000 - 1, false);
+	streams_settle(&streams);
+	assert_int_equal(streams_broken(&streams, &window, &next, names, 8), 2);
+	assert_string_equal(names[0].host, "a");
+	assert_string_equal(names[1].host, "c");
+	assert_int_equal(next, 0);
 }
 
 /* ---- in order ---- */
@@ -243,6 +315,9 @@ int main(void)
 		TEST(streams_side_by_side),
 		TEST(heartbeats_that_are_missing),
 		TEST(suspicious_ones_in_portions),
+		TEST(parts_of_a_stream),
+		TEST(silent_in_the_window),
+		TEST(streams_without_an_end),
 		TEST(rows_in_order),
 	};
 

@@ -75,7 +75,6 @@ static const struct column row_columns[] = {
 const char answer_stream_columns[] =
 	"host, substring(id, 1, 16) AS stream, min(time) AS first, max(time),"
 	" minIf(time, action = 'stream-start'), maxIf(time, action = 'stream-end'),"
-	" countIf(action = 'heartbeat'),"
 	" any(tier)";
 static const struct column stream_columns[] = {
 	COLUMN(answer_stream, host, TEXT, 0),
@@ -84,8 +83,8 @@ static const struct column stream_columns[] = {
 	COLUMN(answer_stream, last, NUMBER, INT64_MAX / 4),
 	COLUMN(answer_stream, started, NUMBER, INT64_MAX / 4),
 	COLUMN(answer_stream, ended, NUMBER, INT64_MAX / 4),
-	COLUMN(answer_stream, beats, NUMBER, UINT64_MAX),
 	COLUMN(answer_stream, tier, TEXT, 0),
+	COLUMN(answer_stream, holes, NUMBER, UINT64_MAX),
 };
 
 const char answer_beat_columns[] = "host, substring(id, 1, 16), time, lost_count, action";

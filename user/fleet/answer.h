@@ -31,8 +31,8 @@ struct answer_stream {
 	uint64_t id;			  /* the same */
 	uint64_t first, last;		  /* of its rows about itself, ns since 1970 */
 	uint64_t started, ended;	  /* 0: there is no row that tells */
-	uint64_t beats;			  /* heartbeats */
 	struct history_text tier;
+	uint64_t holes; /* 0: something came in each half of STREAM_SILENCE */
 };
 
 /* A row of a stream about itself. */
@@ -46,7 +46,7 @@ struct answer_beat {
 
 enum answer_kind { ANSWER_ROW, ANSWER_STREAM, ANSWER_BEAT };
 
-/* What to SELECT for each. */
+/* What to SELECT for each; of a stream `holes` is to follow. */
 extern const char answer_row_columns[], answer_stream_columns[], answer_beat_columns[];
 
 /* Takes one of the structs. Its texts are valid during the call. Not 0 ends it. */

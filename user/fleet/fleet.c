@@ -18,6 +18,7 @@
 /* The server begins to answer when it has all: an error is one then, and no end of an answer
  * that began well. */
 #define PARAMETERS "?wait_end_of_query=1"
+#define WEEK (INT64_C(7) * 24 * 3600 * 1000000000)
 
 struct fleet {
 	struct fleet_options options;
@@ -215,9 +216,26 @@ static int rows_load(struct fleet *fleet, int64_t now)
 
 /* ---- gaps ---- */
 
-static int silence_load(struct fleet *fleet)
+/* The time whose heartbeats are looked at: that of the question, but not more than its last
+ * week. A little more, so that what lies at its ends is seen whole. */
+static struct question_window window_of(const struct history_query *query, int64_t now)
 {
-	CLEANUP_FREE struct stream_name *names = calloc(QUESTION_STREAMS, sizeof(*names));
+	struct question_window window = {
+		.since = query->since,
+		.until = query->until < now ? query->until : now,
+		.alive = now - STREAM_SILENCE,
+	};
+
+	if (window.since < window.until - WEEK)
+		window.since = window.until - WEEK;
+	window.since -= 2 * STREAM_SILENCE;
+	window.until += 2 * STREAM_SILENCE;
+	return window;
+}
+
+static int silence_load(struct fleet *fleet, int64_t now, struct stream_name *names)
+{
+	const struct question_window window = window_of(&fleet->query, now);
 	const struct question question = question_of(fleet);
 	struct streams_silence silence = {
 		.visitor = row_take,
@@ -228,11 +246,9 @@ static int silence_load(struct fleet *fleet)
 	size_t next = 0, count;
 	int error = 0;
 
-	if (!names)
-		return fail(fleet, -ENOMEM, "out of memory");
 	do {
-		count = streams_suspicious(&fleet->streams, silence.since, silence.until, &next,
-					   names, QUESTION_STREAMS);
+		count = streams_suspicious(&fleet->streams, &window, &next, names,
+					   QUESTION_STREAMS);
 		if (!count)
 			break;
 		buffer_reset(&fleet->body);
@@ -243,7 +259,7 @@ static int silence_load(struct fleet *fleet)
 	return error;
 }
 
-static int gaps_load(struct fleet *fleet)
+static int gaps_load(struct fleet *fleet, int64_t now, struct stream_name *names)
 {
 	const struct question question = question_of(fleet);
 	struct streams_silence lost = {
@@ -260,21 +276,52 @@ static int gaps_load(struct fleet *fleet)
 	buffer_reset(&fleet->body);
 	question_lost(&fleet->body, &question);
 	error = ask(fleet, ANSWER_BEAT, streams_beat, &lost);
-	return error ? error : silence_load(fleet);
+	return error ? error : silence_load(fleet, now, names);
 }
 
-static int streams_load(struct fleet *fleet, int64_t now)
+/* Streams that were killed: when? */
+static int lives_load(struct fleet *fleet, const struct question_window *window,
+		      struct stream_name *names)
 {
+	CLEANUP(streams_free) struct streams lives = {0};
+	const struct question question = question_of(fleet);
+	size_t next = 0, count;
+	int error = 0;
+
+	do {
+		count = streams_broken(&fleet->streams, window, &next, names, QUESTION_STREAMS);
+		if (!count)
+			break;
+		buffer_reset(&fleet->body);
+		question_life(&fleet->body, &question, names, count);
+		error = ask(fleet, ANSWER_STREAM, streams_take, &lives);
+	} while (!error && next);
+	if (!error)
+		error = streams_join(&fleet->streams, &lives);
+	streams_settle(&fleet->streams);
+	return error;
+}
+
+static int streams_load(struct fleet *fleet, int64_t now, struct stream_name *names)
+{
+	const struct question_window window = window_of(&fleet->query, now);
 	const struct question question = question_of(fleet);
 	int error;
 
 	streams_free(&fleet->streams);
 	fleet->streams.now = now;
+	fleet->streams.pulse = false;
 	buffer_reset(&fleet->body);
 	question_streams(&fleet->body, &question);
 	error = ask(fleet, ANSWER_STREAM, streams_take, &fleet->streams);
+	if (error)
+		return error;
+	buffer_reset(&fleet->body);
+	question_pulse(&fleet->body, &question, &window);
+	fleet->streams.pulse = true;
+	error = ask(fleet, ANSWER_STREAM, streams_take, &fleet->streams);
 	streams_settle(&fleet->streams);
-	return error;
+	return error ? error : lives_load(fleet, &window, names);
 }
 
 /* ---- questions ---- */
@@ -310,18 +357,19 @@ static int query_adopt(struct fleet *fleet, const struct history_query *query)
 
 static int question_load(struct fleet *fleet, const struct history_query *query, int64_t now)
 {
+	CLEANUP_FREE struct stream_name *names = calloc(QUESTION_STREAMS, sizeof(*names));
 	int error;
 
 	sorter_free(fleet->sorter);
 	fleet->asked = NULL;
 	fleet->sorter = sorter_new();
-	if (!fleet->sorter)
+	if (!fleet->sorter || !names)
 		return fail(fleet, -ENOMEM, "out of memory");
 	error = query_adopt(fleet, query);
 	if (!error)
-		error = streams_load(fleet, now);
+		error = streams_load(fleet, now, names);
 	if (!error && query->gaps)
-		error = gaps_load(fleet);
+		error = gaps_load(fleet, now, names);
 	if (!error)
 		error = rows_load(fleet, now);
 	if (error)

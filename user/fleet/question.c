@@ -2,9 +2,12 @@
 #include "fleet/question.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "fleet/answer.h"
+#include "fleet/streams.h"
+#include "lib/cleanup.h"
 #include "model/ledger.h"
 #include "model/text.h"
 #include "sink/clickhouse_http.h"
@@ -340,13 +343,65 @@ void question_failures(struct buffer *out, const struct question *question)
 }
 
 #define CONTROLS "'stream-start', 'stream-end', 'heartbeat', 'lost-events'"
+#define NO_HOLES ", 0"
+#define BY_STREAM " GROUP BY host, stream FORMAT TabSeparated"
+
+static void streams_put(struct buffer *out, const struct question *question, const char *holes,
+			const char *actions)
+{
+	CLEANUP(buffer_free) struct buffer columns = BUFFER_EMPTY;
+
+	buffer_printf(&columns, "%s%s", answer_stream_columns, holes);
+	buffer_byte(&columns, 0);
+	out->failed |= columns.failed;
+	if (out->failed)
+		return;
+	base_put(out, question, columns.data);
+	buffer_printf(out, "local_port = 0 AND action IN (%s)", actions);
+	hosts_put(out, question->hosts);
+}
 
 void question_streams(struct buffer *out, const struct question *question)
 {
-	base_put(out, question, answer_stream_columns);
-	buffer_text(out, "local_port = 0 AND action IN (" CONTROLS ")");
-	hosts_put(out, question->hosts);
-	buffer_text(out, " GROUP BY host, stream ORDER BY host, first, stream FORMAT TabSeparated");
+	streams_put(out, question, NO_HOLES, "'stream-start', 'stream-end'");
+	buffer_text(out, BY_STREAM);
+}
+
+/* A silence that is too long leaves out a whole part of half its length. */
+void question_pulse(struct buffer *out, const struct question *question,
+		    const struct question_window *window)
+{
+	char part[128], holes[512];
+
+	snprintf(part, sizeof(part), "If(intDiv(time, %" PRId64 "), time <= %" PRIu64 ")",
+		 STREAM_SILENCE / 2, bound(window->until));
+	snprintf(holes, sizeof(holes), ", toUInt64(max%s - min%s + 1 - uniqExact%s)", part, part,
+		 part);
+	streams_put(out, question, holes, CONTROLS);
+	buffer_printf(out, " AND (time BETWEEN %" PRIu64 " AND %" PRIu64 " OR time >= %" PRIu64 ")",
+		      bound(window->since), bound(window->until), bound(window->alive));
+	buffer_text(out, BY_STREAM);
+}
+
+static void names_put(struct buffer *out, const struct stream_name *names, size_t count)
+{
+	buffer_text(out, " AND (host, " STREAM ") IN (");
+	for (size_t i = 0; i < count; i++) {
+		buffer_text(out, i ? ", (" : "(");
+		question_text(out, names[i].host, names[i].host_length);
+		buffer_text(out, ", ");
+		text_put(out, names[i].stream);
+		buffer_byte(out, ')');
+	}
+	buffer_byte(out, ')');
+}
+
+void question_life(struct buffer *out, const struct question *question,
+		   const struct stream_name *names, size_t count)
+{
+	streams_put(out, question, NO_HOLES, CONTROLS);
+	names_put(out, names, count);
+	buffer_text(out, BY_STREAM);
 }
 
 #define IN_TIME " ORDER BY host, " STREAM ", time LIMIT 1 BY host, id FORMAT TabSeparated"
@@ -366,13 +421,6 @@ void question_beats(struct buffer *out, const struct question *question,
 	base_put(out, question, answer_beat_columns);
 	buffer_text(out, "local_port = 0 AND action IN (" CONTROLS ")");
 	hosts_put(out, question->hosts);
-	buffer_text(out, " AND (host, " STREAM ") IN (");
-	for (size_t i = 0; i < count; i++) {
-		buffer_text(out, i ? ", (" : "(");
-		question_text(out, names[i].host, names[i].host_length);
-		buffer_text(out, ", ");
-		text_put(out, names[i].stream);
-		buffer_byte(out, ')');
-	}
-	buffer_text(out, ")" IN_TIME);
+	names_put(out, names, count);
+	buffer_text(out, IN_TIME);
 }

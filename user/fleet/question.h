@@ -27,19 +27,31 @@ struct question {
  * can have an answer; and the calls that failed. */
 void question_sockets(struct buffer *out, const struct question *question);
 void question_failures(struct buffer *out, const struct question *question);
-/* Rows of answer_stream, in the order of host and time. */
+/* A part of the time. */
+struct question_window {
+	int64_t since, until;
+	int64_t alive; /* and what came later than this */
+};
+
+/* Rows of answer_stream: when streams began, and ended in order. These are few. */
 void question_streams(struct buffer *out, const struct question *question);
+/* The same of all that streams said of themselves in the window. */
+void question_pulse(struct buffer *out, const struct question *question,
+		    const struct question_window *window);
 
 /* Rows of answer_beat: of lost-events, in the order of host, stream and time. */
 void question_lost(struct buffer *out, const struct question *question);
 
-/* The same of all that these streams say of themselves. */
 struct stream_name {
 	const char *host;
 	size_t host_length;
 	const char *stream; /* 16 hexadecimal digits */
 };
 #define QUESTION_STREAMS 1000 /* at once */
+/* Rows of answer_stream: of all that these ones said of themselves. */
+void question_life(struct buffer *out, const struct question *question,
+		   const struct stream_name *names, size_t count);
+/* Rows of answer_beat: the same, one by one. */
 void question_beats(struct buffer *out, const struct question *question,
 		    const struct stream_name *names, size_t count);
 

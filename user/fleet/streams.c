@@ -7,8 +7,7 @@
 
 #include "lib/order.h"
 #include "store/store.h"
-
-#define BEAT (INT64_C(60) * 1000000000)
+#include "store/wanted.h"
 
 struct stream_entry {
 	char *host; /* hostile bytes, and behind them the tier's */
@@ -16,7 +15,8 @@ struct stream_entry {
 	char name[17];
 	uint64_t id;
 	int64_t first, last, started, ended; /* the last two 0: not known */
-	uint64_t beats;
+	uint64_t holes;
+	bool pulse; /* it said something in the window */
 };
 
 int streams_take(void *context, const void *row)
@@ -44,7 +44,8 @@ int streams_take(void *context, const void *row)
 		.last = (int64_t)stream->last,
 		.started = (int64_t)stream->started,
 		.ended = (int64_t)stream->ended,
-		.beats = stream->beats,
+		.holes = stream->holes,
+		.pulse = streams->pulse,
 	};
 	memcpy(entry->name, stream->stream.data, 16);
 	entry->host = malloc(entry->host_length + 1);
@@ -90,10 +91,68 @@ static int entry_compare(const void *a, const void *b)
 	return order ? order : number_compare(x->id, y->id);
 }
 
+static int entry_compare_id(const void *a, const void *b)
+{
+	const struct stream_entry *x = a, *y = b;
+	int order = host_compare(x, y->host, y->host_length);
+
+	return order ? order : number_compare(x->id, y->id);
+}
+
+/* 0 is not known. */
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return !a || (b && b < a) ? b : a;
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+static void entry_merge(struct stream_entry *into, const struct stream_entry *from)
+{
+	into->first = earlier(into->first, from->first);
+	into->last = later(into->last, from->last);
+	into->started = earlier(into->started, from->started);
+	into->ended = later(into->ended, from->ended);
+	into->holes |= from->holes;
+	into->pulse |= from->pulse;
+	free(from->host);
+}
+
 void streams_settle(struct streams *streams)
 {
-	if (streams->count)
-		qsort(streams->entries, streams->count, sizeof(*streams->entries), entry_compare);
+	struct stream_entry *entries = streams->entries;
+	size_t kept = 0;
+
+	if (!streams->count)
+		return;
+	qsort(entries, streams->count, sizeof(*entries), entry_compare_id);
+	for (size_t i = 1; i < streams->count; i++)
+		if (entry_compare_id(&entries[kept], &entries[i]))
+			entries[++kept] = entries[i];
+		else
+			entry_merge(&entries[kept], &entries[i]);
+	streams->count = kept + 1;
+	qsort(entries, streams->count, sizeof(*entries), entry_compare);
+}
+
+int streams_join(struct streams *streams, struct streams *from)
+{
+	struct stream_entry *grown;
+
+	if (!from->count)
+		return 0;
+	grown = reallocarray(streams->entries, streams->count + from->count, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	memcpy(grown + streams->count, from->entries, from->count * sizeof(*grown));
+	streams->entries = grown;
+	streams->count += from->count;
+	streams->room = streams->count;
+	from->count = 0;
+	return 0;
 }
 
 /* The first stream of the host, or of the one behind it. */
@@ -226,19 +285,52 @@ int streams_gaps(const struct streams *streams, int64_t since, int64_t until,
 	return result;
 }
 
-size_t streams_suspicious(const struct streams *streams, int64_t since, int64_t until, size_t *next,
-			  struct stream_name *names, size_t most)
+static struct stream_name entry_name(const struct stream_entry *entry)
+{
+	return (struct stream_name){entry->host, entry->host_length, entry->name};
+}
+
+static bool is_silent(const struct streams *streams, const struct stream_entry *entry,
+		      const struct question_window *window)
+{
+	return !entry->pulse && entry_began(entry) < window->since &&
+	       entry_until(streams, entry) > window->until;
+}
+
+size_t streams_suspicious(const struct streams *streams, const struct question_window *window,
+			  size_t *next, struct stream_name *names, size_t most)
+{
+	size_t count = 0, i;
+
+	for (i = *next; i < streams->count && count < most; i++)
+		if (streams->entries[i].holes || is_silent(streams, &streams->entries[i], window))
+			names[count++] = entry_name(&streams->entries[i]);
+	*next = i < streams->count ? i : 0;
+	return count;
+}
+
+/* The host's next stream began before the window: nothing of this one is in it. */
+static bool is_past(const struct streams *streams, size_t i, int64_t since)
+{
+	const struct stream_entry *entry = &streams->entries[i];
+
+	return i + 1 < streams->count && is_of(entry + 1, entry->host, entry->host_length) &&
+	       entry_began(entry + 1) < since;
+}
+
+size_t streams_broken(const struct streams *streams, const struct question_window *window,
+		      size_t *next, struct stream_name *names, size_t most)
 {
 	size_t count = 0, i;
 
 	for (i = *next; i < streams->count && count < most; i++) {
 		const struct stream_entry *entry = &streams->entries[i];
+		bool seen = entry->last >= window->since &&
+			    entry->last < window->until - STREAM_SILENCE;
 
-		/* Without any it was made before there were heartbeats, or is too short. */
-		if (!entry->beats || entry->first > until || entry->last < since ||
-		    (int64_t)entry->beats >= (entry->last - entry->first) / BEAT)
-			continue;
-		names[count++] = (struct stream_name){entry->host, entry->host_length, entry->name};
+		if (!entry->ended && entry_until(streams, entry) != INT64_MAX && !seen &&
+		    !is_past(streams, i, window->since))
+			names[count++] = entry_name(entry);
 	}
 	*next = i < streams->count ? i : 0;
 	return count;
@@ -251,10 +343,13 @@ int streams_beat(void *context, const void *row)
 	struct gaps gaps = {silence->since, silence->until, silence->visitor, silence->context,
 			    beat->time};
 	int64_t time = (int64_t)beat->time, last = silence->last;
+	/* A stream without any says nothing by saying nothing. */
+	bool is_beat = wanted_text(&beat->action, "heartbeat"), beats = is_beat || silence->beat;
 
 	if (silence->lost)
 		return gap_give(&gaps, &beat->host, STORE_GAP_LOST, time, time, beat->lost);
 	silence->last = time;
+	silence->beat = is_beat;
 	if (silence->id != beat->id || silence->host.length != beat->host.length ||
 	    (beat->host.length &&
 	     memcmp(silence->host.data, beat->host.data, beat->host.length) != 0)) {
@@ -263,5 +358,7 @@ int streams_beat(void *context, const void *row)
 		buffer_append(&silence->host, beat->host.data, beat->host.length);
 		return silence->host.failed ? -ENOMEM : 0;
 	}
-	return time - last > STREAM_SILENCE ? gap_give(&gaps, &beat->host, -3, last, time, 0) : 0;
+	return beats && time - last > STREAM_SILENCE
+		       ? gap_give(&gaps, &beat->host, -3, last, time, 0)
+		       : 0;
 }

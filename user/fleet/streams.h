@@ -18,11 +18,14 @@ struct streams {
 	struct stream_entry *entries;
 	size_t count, room;
 	int64_t now; /* CLOCK_REALTIME, set before */
+	bool pulse;  /* what comes was said in the window */
 };
 
-/* An answer_taker of streams. 0 or -ENOMEM. */
+/* An answer_taker of streams, of which the same one may come again. 0 or -ENOMEM. */
 int streams_take(void *streams, const void *stream);
-/* All have come. */
+/* Moves all of `from` there. 0 or -ENOMEM. */
+int streams_join(struct streams *streams, struct streams *from);
+/* Puts together what is of the same stream, and all in order: before what is below. */
 void streams_settle(struct streams *streams);
 void streams_free(struct streams *streams);
 
@@ -35,10 +38,12 @@ bool streams_have_host(const struct streams *streams, const char *host);
 int streams_gaps(const struct streams *streams, int64_t since, int64_t until,
 		 history_visitor visitor, void *context);
 
-/* Those with fewer heartbeats than they should have: their names, which are valid as long as
- * `streams`, from number *next on, at most `most`; *next is 0 when that was all. */
-size_t streams_suspicious(const struct streams *streams, int64_t since, int64_t until, size_t *next,
-			  struct stream_name *names, size_t most);
+/* Names, from number *next on, at most `most`; *next is 0 when that was all. Of streams with
+ * holes, or that said nothing in the window and went on behind it; and of those that are over without an end, of which the window does not tell when. */
+size_t streams_suspicious(const struct streams *streams, const struct question_window *window,
+			  size_t *next, struct stream_name *names, size_t most);
+size_t streams_broken(const struct streams *streams, const struct question_window *window,
+		      size_t *next, struct stream_name *names, size_t most);
 
 /* An answer_taker of beats: makes rows of what is missing between two of them, and of events
  * that are lost. */
@@ -51,6 +56,7 @@ struct streams_silence {
 	struct buffer host;
 	uint64_t id;
 	int64_t last;
+	bool beat; /* it was a heartbeat */
 };
 int streams_beat(void *silence, const void *beat);
 
