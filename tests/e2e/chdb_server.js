@@ -52,7 +52,7 @@ const server = http.createServer((request, response) => {
 		if (url.pathname === "/ping") return answer(response, 200, "Ok.\n");
 		if (USER && (request.headers["x-clickhouse-user"] !== USER ||
 			     request.headers["x-clickhouse-key"] !== PASSWORD))
-			return answer(response, 403, "Code: 516. DB::Exception: default: Authentication failed\n");
+			return answer(response, 403, "Code: 516. DB::Exception: fleet: Authentication failed: password is incorrect\n");
 		try {
 			answer(response, 200, run(query, [...url.searchParams]));
 		} catch (error) {

@@ -176,7 +176,7 @@ static void connection(struct fleet *fleet, const struct program *program, uint3
 		event.flags |= WIRE_TIME_WAIT;
 		add_event(fleet, event, fleet->time + held);
 		event.flags |= WIRE_TIME_WAIT_OVER;
-		event.duration = held += 60 * SECOND + draw(fleet, 4 * MS);
+		event.duration = held + 60 * SECOND + draw(fleet, 4 * MS);
 	}
 	add_event(fleet, event, fleet->time + event.duration);
 }

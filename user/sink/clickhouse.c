@@ -85,8 +85,9 @@ static int clickhouse_open(struct sink *sink)
 	return 0;
 }
 
-static void url_make(struct clickhouse *clickhouse, const char *url, const struct frame *frames,
-		     size_t count)
+/* NULL without memory. */
+static const char *url_make(struct clickhouse *clickhouse, const char *url,
+			    const struct frame *frames, size_t count)
 {
 	const struct frame *last = &frames[count - 1];
 	struct buffer *out = &clickhouse->url;
@@ -94,7 +95,7 @@ static void url_make(struct clickhouse *clickhouse, const char *url, const struc
 
 	buffer_reset(out);
 	buffer_text(out, url);
-	for (size_t i = 0; i < clickhouse->agreed && i < SETTINGS; i++) {
+	for (size_t i = 0; i < SETTINGS && i < clickhouse->agreed; i++) {
 		buffer_byte(out, separator);
 		buffer_text(out, settings[i]);
 		separator = '&';
@@ -105,12 +106,14 @@ static void url_make(struct clickhouse *clickhouse, const char *url, const struc
 				      last->sequence, count);
 	}
 	buffer_byte(out, '\0');
+	return out->failed ? NULL : out->data;
 }
 
 static ssize_t clickhouse_send(struct sink *sink, const struct frame *frames, size_t *count)
 {
 	struct clickhouse *clickhouse = sink->state;
 	struct buffer *body = &clickhouse->body;
+	const char *url;
 	unsigned int code;
 	int error;
 
@@ -118,14 +121,13 @@ static ssize_t clickhouse_send(struct sink *sink, const struct frame *frames, si
 	for (size_t i = 0; i < *count; i++)
 		buffer_append(body, frames[i].bytes, frames[i].size);
 	for (;;) {
-		url_make(clickhouse, sink->spec->url, frames, *count);
-		if (body->failed || clickhouse->url.failed) {
+		url = url_make(clickhouse, sink->spec->url, frames, *count);
+		if (body->failed || !url) {
 			body->failed = false;
 			return sink_fail(sink, -ENOMEM, "no memory");
 		}
-		error = http_post(clickhouse->http, clickhouse->url.data,
-				  "text/plain; charset=UTF-8", body->data, body->length,
-				  &clickhouse->answer, sink->why, sizeof(sink->why));
+		error = http_post(clickhouse->http, url, "text/plain; charset=UTF-8", body->data,
+				  body->length, &clickhouse->answer, sink->why, sizeof(sink->why));
 		if (error)
 			return error;
 		if (!clickhouse_failed(&clickhouse->answer, &code, sink->why, sizeof(sink->why)))
