@@ -24,7 +24,7 @@ FILTERS = {
                         "/etc/passwd", "/proc/self/ns", "/proc/0/ns/net", "../../etc/passwd")),
     "--trigger": ("bind, connect, listen, send, subflow", ("", "accept", "BIND", "bind,", "bind connect")),
     "--count": (COUNT, ("", "0", "-1", "1.5", "1k", "ten", "18446744073709551616")),
-    "--output": ("table, json or csv", ("", "xml", "JSON", "json,csv")),
+    "--output": ("table, ecs (or json), otlp, ocsf or csv", ("", "xml", "JSON", "json,csv")),
     "--fields": ("a comma-separated list of fields", ("", "no.such.field", "process.pid,", "process",
                                                       "process.pid,,message", "process.pid message")),
     "--columns": ("a comma-separated list of fields", ("", "NOPE", "PID,", "PID,NOPE")),
@@ -78,7 +78,7 @@ def short_options():
     for words in (["-p", "80abc"], ["-p80abc"], ["trace", "-p", "80abc"]):
         refused(words, "--port", "'80abc'", PORT)
     refused(["-n", "0"], "--count", "'0'", COUNT)
-    refused(["-o", "xml"], "--output", "'xml'", "table, json or csv")
+    refused(["-o", "xml"], "--output", "'xml'", "table, ecs (or json), otlp, ocsf or csv")
 
 
 @test("refuse: an option without its value")
