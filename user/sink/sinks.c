@@ -2,6 +2,7 @@
 #include "sink/sinks.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -28,6 +29,7 @@
 /* Of the time at the end, what is left to couriers to clear up. */
 #define MARGIN_MS 500
 #define LOOK_MS 500
+#define SAY_MS 3000
 /* Less than SIGNALS_PATIENCE_S. */
 #define HURRY_MS 4000
 /* A batch of the caller's may have more events than a channel has room for. */
@@ -346,17 +348,37 @@ static uint64_t couriers_hurry(struct sinks *sinks, uint64_t until)
 	return end;
 }
 
+/* Of those that are neither done nor known to be away. */
+static void couriers_say(const struct sinks *sinks)
+{
+	struct sink_report report;
+
+	for (unsigned int i = 0; i < sinks->count; i++) {
+		const struct outlet *outlet = &sinks->outlets[i];
+
+		outlet_report(outlet, &report);
+		if (report.alive && !outlet->away && report.waiting)
+			log_message("sink %s: no answer so far; %" PRIu64 " event%s wait",
+				    report.name, report.waiting, report.waiting == 1 ? "" : "s");
+	}
+}
+
 /* Waits for all, and says meanwhile of who is away. */
 static void couriers_wait(struct sinks *sinks, uint64_t until)
 {
 	struct pollfd one = {.fd = sinks->poll, .events = POLLIN};
-	bool hurried = signals_asked();
+	const uint64_t say = monotonic() + SAY_MS * NS_PER_MS;
+	bool hurried = signals_asked(), said = false;
 	int status, left;
 
 	while (sinks_alive(sinks)) {
 		if (!hurried && signals_asked()) {
 			hurried = true;
 			until = couriers_hurry(sinks, until);
+		}
+		if (!said && monotonic() >= say) {
+			said = true;
+			couriers_say(sinks);
 		}
 		for (unsigned int i = 0; i < sinks->count; i++)
 			if (has_ended(&sinks->outlets[i]))
