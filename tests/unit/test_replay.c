@@ -197,7 +197,8 @@ static void test_no_file(void **state)
 	line_gives("a b", 2, "", "portsnoop replay: 'b' is one FILE too many; expected one\n");
 	line_gives(
 		"-o xml FILE", 2, "",
-		"portsnoop replay: --output: 'xml' is not accepted; expected table, json or csv\n");
+		"portsnoop replay: --output: 'xml' is not accepted; expected table, ecs (or json), "
+		"otlp, ocsf or csv\n");
 }
 
 static int replay_into_full(void *context)

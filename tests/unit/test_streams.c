@@ -205,14 +205,14 @@ static void suspicious_ones_in_portions(void **state)
 /* What is known of a stream comes in parts. */
 static void parts_of_a_stream(void **state)
 {
-	struct streams more = {0}, own = streams;
+	struct streams more, own;
 	struct fold_stream found;
 	struct answer_row row = fleet_row(1, 0, "bound-socket");
 
 	(void)state;
 	add("web1", 0xabc, 100, 100, false);
 	own = streams;
-	streams = more;
+	streams = (struct streams){0};
 	add("web1", 0xabc, 300, 900, false);
 	add("web2", 0xabc, 300, 400, true);
 	more = streams;

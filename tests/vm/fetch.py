@@ -23,12 +23,14 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections import namedtuple
 from functools import cmp_to_key
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TREE = os.path.dirname(os.path.dirname(HERE))
 CACHE = os.path.join(TREE, ".cache", "vm")
+LISTS_AGE = 3600  # s
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 Package = namedtuple("Package", "series arch name version suite sha256")
@@ -123,7 +125,8 @@ class Apt:
         return subprocess.run(command + list(arguments), cwd=cwd, capture_output=True, text=True)
 
     def update(self, wanted):
-        """Reads the lists of these (suite, arch); once is enough."""
+        """Reads the lists of these (suite, arch); once is enough, also for who comes soon after us."""
+        self.updated |= self.lists_read()
         if wanted <= self.updated:
             return
         wanted = self.updated | wanted
@@ -142,6 +145,16 @@ class Apt:
         if done.returncode != 0:
             raise Unreachable(f"apt-get update: {last_words(done)}")
         self.updated = wanted
+        with open(os.path.join(self.folder, "lists"), "w", encoding="utf-8") as file:
+            file.writelines(f"{suite} {arch}\n" for suite, arch in sorted(wanted))
+
+    def lists_read(self):
+        """The (suite, arch) whose lists are there and young."""
+        path = os.path.join(self.folder, "lists")
+        if not os.path.exists(path) or time.time() - os.path.getmtime(path) > LISTS_AGE:
+            return set()
+        with open(path, encoding="utf-8") as file:
+            return {tuple(line.split()) for line in file}
 
     def download(self, package, folder):
         """The path of the .deb; Gone when the archive does not have it any more."""

@@ -404,7 +404,8 @@ static const struct page_section history_sections[] = {
 	 "\n"
 	 "The engine finds the sockets that can have an answer, by the port first, and their "
 	 "events come here: a question with a PORT is quick however big the fleet is; one without "
-	 "reads all ports of the days since --since. A single answer of the server may take two "
+	 "reads all ports of the days since --since. Missing heartbeats are looked for in the last "
+	 "week of the time that is asked about. A single answer of the server may take two "
 	 "minutes. Answers of any length are sorted in bounded memory, with temporary files in "
 	 "TMPDIR."},
 	{"SQL", sql_section},

@@ -155,7 +155,7 @@ static int cursor_look(struct spool *spool, struct cursor *cursor, struct frame 
 
 		if (cursor->offset < segment->end) {
 			error = spool_reader_open(spool, segment);
-			if (error)
+			if (error < 0)
 				return error;
 			/* It was whole when we looked or wrote. */
 			return spool_frame_read(spool, cursor->offset, frame) ? 1 : -EIO;
