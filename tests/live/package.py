@@ -89,7 +89,7 @@ def same_files():
     theirs = {line.split()[5][2:] for line in lines if not line.startswith("d")}
     theirs = {name[:-3] if "/man/" in name else name for name in theirs 
               if "/doc/" not in name and "/lintian/" not in name}
-    theirs = {name.removeprefix("usr/") if "/systemd/" in name else name for name in theirs}
+    theirs = {name.removeprefix("usr/") if "/systemd/system/" in name else name for name in theirs}
     equal(sorted(theirs), sorted(ours), "files of the package, and of make install")
 
 

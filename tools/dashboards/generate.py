@@ -75,6 +75,23 @@ ROWS = [
          [(rate("portsnoop_releases_total", "protocol, ending"), "{{protocol}} {{ending}}"),
           (rate("portsnoop_time_waits_total", "protocol"), "{{protocol}} into TIME_WAIT")]),
     ]),
+    ("Sinks", [
+        ("Connected", "Whether the last attempt to reach the destination went well.", "stat", "bool_on_off", 4, 7,
+         {"steps": [(None, "red"), (1, "green")]},
+         [(f"portsnoop_sink_up{{{OF}}}", "{{instance}} {{sink}}")]),
+        ("Delivered", "", "timeseries", "ops", 10, 7, {},
+         [(rate("portsnoop_sink_delivered_total", "instance, sink"), "{{instance}} {{sink}}")]),
+        ("Not delivered", "Events that the destination will not get.", "timeseries",
+         "ops", 10, 7, {},
+         [(rate(f"portsnoop_sink_{metric}_total", "instance, sink"), "{{instance}} {{sink}} " + metric)
+          for metric in ("dropped", "refused", "lost")]),
+        ("Events that wait", "In memory, and on disk while the destination is away.", "timeseries", "short", 12, 7,
+         {"stack": True},
+         [(f"portsnoop_sink_waiting{{{OF}}}", "{{instance}} {{sink}} in memory"),
+          (f"portsnoop_sink_spooled{{{OF}}}", "{{instance}} {{sink}} on disk")]),
+        ("Spools", "", "timeseries", "bytes", 12, 7, {},
+         [(f"portsnoop_sink_spool_bytes{{{OF}}}", "{{instance}} {{sink}}")]),
+    ]),
     ("The recorder", [
         ("Up", "", "stat", "bool_on_off", 4, 4, {"steps": [(None, "red"), (1, "green")]},
          [(f"up{{{OF}}}", "{{instance}}")]),

@@ -57,7 +57,8 @@ struct sinks {
 static int group_find(struct sinks *sinks, const struct sink_spec *spec, unsigned int *index)
 {
 	const struct format_ops *ops = spec->format;
-	const struct format_options wish = {.no_args = !spec->args, .line_most = FORMAT_LINE};
+	const struct format_options wish = {
+		.no_args = !spec->args, .named = true, .line_most = FORMAT_LINE};
 	const bool syslog = spec->kind == SINK_SYSLOG;
 	struct group *group = sinks->groups;
 
