@@ -363,8 +363,8 @@ static void couriers_say(const struct sinks *sinks)
 	}
 }
 
-/* Waits for all, and says meanwhile of who is away. */
-static void couriers_wait(struct sinks *sinks, uint64_t until)
+/* Waits for all, and says meanwhile of who is away. `killed`: they end soon, whoever asks. */
+static void couriers_wait(struct sinks *sinks, uint64_t until, bool killed)
 {
 	struct pollfd one = {.fd = sinks->poll, .events = POLLIN};
 	const uint64_t say = monotonic() + SAY_MS * NS_PER_MS;
@@ -386,7 +386,7 @@ static void couriers_wait(struct sinks *sinks, uint64_t until)
 			else
 				outlet_look(&sinks->outlets[i]);
 		left = ms_until(until);
-		if (!sinks_alive(sinks) || !left || signals_give_up())
+		if (!sinks_alive(sinks) || !left || (!killed && signals_give_up()))
 			return;
 		poll(&one, 1, left < LOOK_MS ? left : LOOK_MS);
 	}
@@ -407,11 +407,11 @@ static void couriers_end(struct sinks *sinks, unsigned int timeout_ms)
 		gap_end(sinks, &sinks->outlets[i], begin + timeout_ms / 2 * NS_PER_MS);
 		outlet_close(&sinks->outlets[i], deadline);
 	}
-	couriers_wait(sinks, end);
+	couriers_wait(sinks, end, false);
 	for (unsigned int i = 0; i < sinks->count; i++)
 		if (outlet_alive(&sinks->outlets[i]))
 			kill(sinks->outlets[i].pid, SIGKILL);
-	couriers_wait(sinks, monotonic() + MARGIN_MS * NS_PER_MS);
+	couriers_wait(sinks, monotonic() + MARGIN_MS * NS_PER_MS, true);
 }
 
 int sinks_end(struct sinks *sinks, unsigned int timeout_ms)
