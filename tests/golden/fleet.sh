@@ -158,6 +158,7 @@ usage 'hosts of a machine' '--host goes with --from only' --host web1
 usage 'an empty host' 'names of hosts' --from "$url" --host 'web1,,web2'
 usage 'another kind of source' 'clickhouse:URL' --from otlp:http://127.0.0.1/
 usage 'no URL' 'clickhouse:URL' --from clickhouse:somewhere
+usage 'a URL with a password' "'clickhouse:http://***@host:port/'" --from clickhouse:http://user:geheim@host:port/
 usage 'the future of a fleet' 'yet to come' --from "$url" --at 2099-01-01
 
 "$PORTSNOOP" history --from clickhouse:http://user:geheim@127.0.0.1:1/ >"$room/out" 2>"$room/err" </dev/null

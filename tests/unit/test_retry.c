@@ -31,14 +31,13 @@ static void test_doubles(void **state)
 	assert_true(retry_wait(&retry, now) <= 250 * MS);
 }
 
-/* Not in step with others. */
-static void test_chance(void **state)
+/* All of the time between the half and the whole is used. */
+static void spread_is_wide(unsigned int ms)
 {
 	uint64_t least = UINT64_MAX, most = 0;
 
-	(void)state;
 	for (unsigned int i = 0; i < 200; i++) {
-		struct retry retry = {.least_ms = 1000, .most_ms = 1000};
+		struct retry retry = {.least_ms = ms, .most_ms = ms};
 
 		retry_failed(&retry, 0);
 		if (retry.due < least)
@@ -46,8 +45,18 @@ static void test_chance(void **state)
 		if (retry.due > most)
 			most = retry.due;
 	}
-	assert_true(least < 600 * MS);
-	assert_true(most > 900 * MS);
+	assert_true(least < ms * MS * 6 / 10);
+	assert_true(most > ms * MS * 9 / 10);
+}
+
+/* Not in step with others. */
+static void test_chance(void **state)
+{
+	(void)state;
+	spread_is_wide(250);
+	spread_is_wide(1000);
+	spread_is_wide(30000);
+	spread_is_wide(3600000);
 }
 
 int main(void)

@@ -368,6 +368,24 @@ static void test_udp_away(void **state)
 	assert_int_equal(datagrams_take(&bringing, fd, 0), 20);
 }
 
+/* More than what counts as arrived for what came behind it. */
+static void test_udp_away_much(void **state)
+{
+	static char much[32000];
+	CLEANUP(bringing_free) struct bringing bringing;
+	CLEANUP_FD int fd = port_bind(SOCK_DGRAM, false);
+
+	(void)state;
+	bringing_syslog(&bringing, SCHEME_UDP);
+	for (unsigned int i = 0; i < 100; i++)
+		bringing_frame_add(&bringing, much, sizeof(much));
+	close(fd);
+	while (bringing.failures < 3)
+		bringing_step(&bringing);
+	assert_int_equal(bringing.error, -ECONNREFUSED);
+	assert_int_equal(bringing.settled, 0);
+}
+
 static void test_local(void **state)
 {
 	CLEANUP(bringing_free) struct bringing bringing;
@@ -420,10 +438,10 @@ static void test_local_stream(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_head),	     cmocka_unit_test(test_head_hostile),
-		cmocka_unit_test(test_octets),	     cmocka_unit_test(test_udp),
-		cmocka_unit_test(test_udp_away),     cmocka_unit_test(test_local),
-		cmocka_unit_test(test_local_stream),
+		cmocka_unit_test(test_head),	 cmocka_unit_test(test_head_hostile),
+		cmocka_unit_test(test_octets),	 cmocka_unit_test(test_udp),
+		cmocka_unit_test(test_udp_away), cmocka_unit_test(test_udp_away_much),
+		cmocka_unit_test(test_local),	 cmocka_unit_test(test_local_stream),
 	};
 
 	return cmocka_run_group_tests(tests, folder_make, folder_remove);

@@ -22,7 +22,8 @@ const char sinks_section[] =
 	"Options of a sink:\n"
 	"\n"
 	"format=FORMAT\tfor the first five: ecs, otlp, ocsf or csv, one event a line; --format "
-	"says it for all that do not\n"
+	"says it for all that do not. csv has event.id and host.name as well here, and leaves out "
+	"what is no claim and no loss\n"
 	"args=yes, args=no\twhether arguments of processes, which can hold secrets, are among the "
 	"fields: no for what has a HOST, unless asked for\n"
 	"spool=SIZE\twhat may wait on disk while the destination is away, 256M without it; 0: "
@@ -46,6 +47,6 @@ const char sinks_section[] =
 	"minute: silence means that nobody watches.\n"
 	"\n"
 	"At the end each sink has 5 seconds (in a replay, which waits for slow ones all along, a "
-	"minute) to deliver what it was given. A line on standard error says what became of it; it is "
+	"minute, or 4 seconds from a Ctrl-C on) to deliver what it was given. A line on standard error says what became of it; it is "
 	"the same when the command is killed, without the line. What is in the spool then is "
 	"delivered by the next one with the same spool.\n";

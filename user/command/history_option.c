@@ -246,7 +246,7 @@ const struct option_entry history_option_table[] = {
 	ENTRY("from", 0, "SPEC",
 	      "ask a fleet's table in ClickHouse, not a database: clickhouse:URL, as --sink of "
 	      "record has it",
-	      set_from, from),
+	      set_from, from, .secret = true),
 	ENTRY("host", 0, "NAME[,NAME]...", "with --from: only these hosts; web* and web? are many",
 	      set_host, hosts),
 	{0},

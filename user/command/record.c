@@ -17,6 +17,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/signals.h"
 #include "sink/metrics_server.h"
 #include "stream/recording.h"
 
@@ -144,14 +145,14 @@ static int stream_record(struct recorder *recorder, struct recording_reader *rea
 	const struct stream *stream;
 	const char *why = NULL;
 	const void *record;
-	uint64_t offset, records = 0;
+	uint64_t offset = 0, records = 0;
 	uint64_t time = 0;
 	int64_t now = 0;
 	size_t size;
 	int result;
 
 	for (;;) {
-		result = recording_next(reader, &record, &size, &offset);
+		result = signals_asked() ? -EINTR : recording_next(reader, &record, &size, &offset);
 		if (result <= 0)
 			break;
 		result = recorder_record(recorder, record, size, &why);
@@ -169,7 +170,9 @@ static int stream_record(struct recorder *recorder, struct recording_reader *rea
 		return EXIT_FAILURE; /* which the store has said */
 	if (!result)
 		return EXIT_SUCCESS;
-	if (why)
+	if (result == -EINTR)
+		log_message("%s: stopped at byte %" PRIu64, file, offset);
+	else if (why)
 		log_message("%s: at byte %" PRIu64 ": %s", file, offset, why);
 	else if (*recording_why(reader))
 		log_message("%s", recording_why(reader));
@@ -192,8 +195,10 @@ static int record_replay(const char *file, struct store *store, struct sinks *si
 		recording_reader_free(reader);
 		return log_error(-ENOMEM, "%s", file), EXIT_FAILURE;
 	}
-	if (sinks)
+	if (sinks) {
+		signals_open(SIGNALS_PLAIN);
 		recorder_listen(recorder, record_sink, sinks);
+	}
 	result = stream_record(recorder, reader, file, sinks);
 	store_status(store, &status);
 	log_message("%" PRIu64 " leases and failures written, %" PRIu64 " dropped, %" PRIu64
@@ -201,7 +206,7 @@ static int record_replay(const char *file, struct store *store, struct sinks *si
 		    status.written, status.dropped, status.open);
 	recorder_free(recorder);
 	recording_reader_free(reader);
-	if (sinks && sinks_end(sinks, SINKS_END_REPLAY_MS))
+	if (sinks && sinks_end(sinks, signals_asked() ? SINKS_END_MS : SINKS_END_REPLAY_MS))
 		result = EXIT_FAILURE;
 	return result;
 }

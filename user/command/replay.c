@@ -9,6 +9,7 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "lib/option.h"
+#include "lib/signals.h"
 #include "stream/view.h"
 #include "stream/recording.h"
 
@@ -35,13 +36,13 @@ static int output_status(int error)
 	return EXIT_FAILURE;
 }
 
-/* 0: to the end, or to --count. 1: damaged, which was said. Or negative errno: the
- * output failed. */
+/* 0: to the end, or to --count. 1: damaged, or stopped before the end, which was said. Or
+ * negative errno: the output failed. */
 static int recording_render(struct recording_reader *reader, const char *file, struct view *view)
 {
 	const char *why = NULL;
 	const void *record;
-	uint64_t offset;
+	uint64_t offset = 0;
 	size_t size;
 	int result, error;
 
@@ -52,7 +53,7 @@ static int recording_render(struct recording_reader *reader, const char *file, s
 			if (error)
 				return error;
 		}
-		result = recording_next(reader, &record, &size, &offset);
+		result = signals_asked() ? -EINTR : recording_next(reader, &record, &size, &offset);
 		if (result <= 0)
 			break;
 		result = view_record(view, record, size, &why);
@@ -64,7 +65,9 @@ static int recording_render(struct recording_reader *reader, const char *file, s
 		return error;
 	if (result >= 0)
 		return 0;
-	if (why)
+	if (result == -EINTR)
+		log_message("%s: stopped at byte %" PRIu64, file, offset);
+	else if (why)
 		log_message("%s: at byte %" PRIu64 ": %s", file, offset, why);
 	else if (*recording_why(reader))
 		log_message("%s", recording_why(reader));
@@ -115,11 +118,15 @@ static int replay_run(const struct command *command, int argc, char **argv)
 		usage_error(command, "'%s' is one FILE too many; expected one", argv[first + 1]);
 	sink_choice_settle(command, &options.sinks, &options.view);
 	view_options_settle(&options.view, STDOUT_FILENO);
+	/* What sinks have is told even of a replay that is stopped. */
+	if (options.sinks.list.count)
+		signals_open(SIGNALS_PLAIN);
 	if (sink_choice_open(&options.sinks, true, &options.view.sinks))
 		status = EXIT_FAILURE;
 	else
 		status = replay_file(argv[first], &options.view);
-	if (options.view.sinks && sinks_end(options.view.sinks, SINKS_END_REPLAY_MS))
+	if (options.view.sinks &&
+	    sinks_end(options.view.sinks, signals_asked() ? SINKS_END_MS : SINKS_END_REPLAY_MS))
 		status = EXIT_FAILURE;
 	sinks_free(options.view.sinks);
 	sink_list_free(&options.sinks.list);

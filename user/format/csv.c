@@ -43,13 +43,19 @@ static const char *const usual[] = {
 	"portsnoop.unit",
 	"portsnoop.lost.count",
 	"portsnoop.blocked_by",
+	/* format_options.named: */
+	"event.id",
+	"host.name",
 };
 
-#define USUAL (sizeof(usual) / sizeof(usual[0]))
+#define NAMED (sizeof(usual) / sizeof(usual[0]))
+#define USUAL (NAMED - 2)
 
 static struct format *csv_open(const struct format_options *options)
 {
-	unsigned int count = options->fields ? options->field_count : USUAL;
+	unsigned int count = options->fields  ? options->field_count
+			     : options->named ? NAMED
+					      : USUAL;
 	struct format *format = calloc(1, sizeof(*format) + count * sizeof(format->fields[0]));
 
 	if (!format)

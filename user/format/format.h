@@ -17,6 +17,8 @@ struct format_options {
 	unsigned int width; /* columns of the terminal; 0: unlimited (not a terminal) */
 	bool color;
 	bool no_args;	  /* leaves out arguments of processes: they can hold secrets */
+	bool named;	  /* for who collects: the format's own choice has the event's id and the
+			   * host as well, by which what comes twice is known */
 	size_t line_most; /* bytes of a line, its newline included: what is too long in it is
 			   * cut, and marked (format/cut.h); FORMAT_LINE, or more, as what must
 			   * not be cut has to fit; 0: no limit */

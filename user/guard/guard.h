@@ -25,9 +25,8 @@ int guard_enter(char *why, size_t size);
 /*
  * The same for a courier (sink/courier.h), a process of one thread that has prepared. It
  * keeps files and AF_UNIX sockets. `port`: it brings its frames to that port of another
- * machine, and keeps sockets of AF_INET and AF_INET6, and threads, for resolvers; TCP then
- * goes there and to port 53 alone, where the kernel can hold it to that. 0: it stays on this
- * machine.
+ * machine, and keeps sockets of AF_INET and AF_INET6; TCP then goes there and, for names, to
+ * port 53 alone, where the kernel can hold it to that. 0: it stays on this machine.
  */
 int guard_courier(uint16_t port, char *why, size_t size);
 

@@ -7,9 +7,10 @@
  *	max-size = 4G
  *	no-ledger = yes
  *
- * One option a line, each once unless it is a list, to which each line adds. Blanks around the name and the value do not count, nor
- * does a carriage return at the end. Flags take yes, no, true or false. There are no
- * quotes and no continued lines. The file is UTF-8 without control characters.
+ * One option a line, each once unless it is a list, to which each line adds. Blanks around
+ * the name and the value do not count, nor does a carriage return at the end. Flags take yes,
+ * no, true or false. There are no quotes and no continued lines. The file is UTF-8 without
+ * control characters.
  */
 #ifndef PORTSNOOP_LIB_CONFIG_H
 #define PORTSNOOP_LIB_CONFIG_H

@@ -62,6 +62,11 @@ bool signals_stop(void)
 	return stop;
 }
 
+bool signals_asked(void)
+{
+	return stop;
+}
+
 bool signals_reload(void)
 {
 	bool asked = reload;

@@ -27,6 +27,9 @@ int signals_open(enum signals_mode mode);
 /* True once there was a request to stop. */
 bool signals_stop(void);
 
+/* The same for who does not wait on the descriptor, without a system call. */
+bool signals_asked(void);
+
 /* True once for all SIGHUP since the last call. Ask behind signals_stop(). */
 bool signals_reload(void);
 

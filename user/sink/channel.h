@@ -77,7 +77,7 @@ int channel_wait_room(struct channel *channel, size_t size, int timeout_ms);
 /* To be seen at the courier's next wake-up, which it brings about. */
 void channel_reopen(struct channel *channel); /* SIGHUP */
 void channel_close(struct channel *channel,
-		   uint64_t deadline); /* no more frames; CLOCK_MONOTONIC */
+		   uint64_t deadline); /* no more frames; CLOCK_MONOTONIC; again: an earlier one */
 
 /* A copy: of what a courier writes nothing is believed but that these are numbers and a text. */
 void channel_state_read(const struct channel *channel, struct channel_state *state);

@@ -191,6 +191,13 @@ static int datagram_send(const struct connection *connection, const struct iovec
 	return -errno;
 }
 
+/* Of UDP it says what became of those before it, and says so once. */
+static bool is_refusal(const struct connection *connection, int error)
+{
+	return connection->kind == CONNECTION_UDP && error != -EAGAIN && error != -ENOBUFS &&
+	       error != -EMSGSIZE;
+}
+
 static ssize_t datagrams_send(struct connection *connection, const struct iovec *messages,
 			      size_t count)
 {
@@ -200,7 +207,7 @@ static ssize_t datagrams_send(struct connection *connection, const struct iovec 
 		int error = datagram_send(connection, &messages[i]);
 
 		if (error)
-			return i ? (ssize_t)i : error;
+			return i && !is_refusal(connection, error) ? (ssize_t)i : error;
 		connection->sent += messages[i].iov_len;
 		mark_add(connection, connection->sent, now);
 	}

@@ -58,8 +58,13 @@ static void news_take(struct courier *courier, uint64_t now)
 	courier->reopen |= news.reopen;
 	if (news.reopen)
 		retry_done(&courier->away);
-	if (!news.closed || courier->closing)
+	if (!news.closed)
 		return;
+	if (courier->closing) {
+		if (news.deadline)
+			courier->deadline = least(courier->deadline, news.deadline);
+		return;
+	}
 	courier->closing = true;
 	courier->deadline = news.deadline;
 	if (!news.deadline)

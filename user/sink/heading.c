@@ -3,7 +3,7 @@
 
 void heading_make(const struct sink *sink, struct buffer *out)
 {
-	const struct format_options options = {0};
+	const struct format_options options = {.named = true};
 	const struct format_ops *ops = sink->spec->format;
 	struct format *format;
 

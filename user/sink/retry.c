@@ -8,11 +8,11 @@
 /* Between the half and the whole of it. */
 static uint64_t jitter(uint64_t ns, uint64_t now)
 {
-	uint32_t chance;
+	uint16_t chance; /* as the product has to fit */
 
 	if (getrandom(&chance, sizeof(chance), GRND_NONBLOCK) != sizeof(chance))
-		chance = (uint32_t)now;
-	return ns / 2 + ns / 2 * chance / UINT32_MAX;
+		chance = (uint16_t)now;
+	return ns / 2 + ns / 2 * chance / UINT16_MAX;
 }
 
 void retry_failed(struct retry *retry, uint64_t now)

@@ -28,6 +28,8 @@
 /* Of the time at the end, what is left to couriers to clear up. */
 #define MARGIN_MS 500
 #define LOOK_MS 500
+/* Less than SIGNALS_PATIENCE_S. */
+#define HURRY_MS 4000
 /* A batch of the caller's may have more events than a channel has room for. */
 #define FLUSH_EVENTS 256
 
@@ -55,7 +57,8 @@ struct sinks {
 static int group_find(struct sinks *sinks, const struct sink_spec *spec, unsigned int *index)
 {
 	const struct format_ops *ops = spec->format;
-	const struct format_options wish = {.no_args = !spec->args, .line_most = FORMAT_LINE};
+	const struct format_options wish = {
+		.no_args = !spec->args, .named = true, .line_most = FORMAT_LINE};
 	const bool syslog = spec->kind == SINK_SYSLOG;
 	struct group *group = sinks->groups;
 
@@ -331,13 +334,30 @@ static void outlet_close(struct outlet *outlet, uint64_t deadline)
 		channel_close(outlet->channel, deadline);
 }
 
+/* Who asks to stop does not wait as long as we would. */
+static uint64_t couriers_hurry(struct sinks *sinks, uint64_t until)
+{
+	const uint64_t end = monotonic() + HURRY_MS * NS_PER_MS;
+
+	if (end >= until)
+		return until;
+	for (unsigned int i = 0; i < sinks->count; i++)
+		outlet_close(&sinks->outlets[i], end - MARGIN_MS * NS_PER_MS);
+	return end;
+}
+
 /* Waits for all, and says meanwhile of who is away. */
 static void couriers_wait(struct sinks *sinks, uint64_t until)
 {
 	struct pollfd one = {.fd = sinks->poll, .events = POLLIN};
+	bool hurried = signals_asked();
 	int status, left;
 
 	while (sinks_alive(sinks)) {
+		if (!hurried && signals_asked()) {
+			hurried = true;
+			until = couriers_hurry(sinks, until);
+		}
 		for (unsigned int i = 0; i < sinks->count; i++)
 			if (has_ended(&sinks->outlets[i]))
 				outlet_reap(&sinks->outlets[i], &status);

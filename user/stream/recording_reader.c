@@ -10,6 +10,7 @@
 #include <zlib.h>
 
 #include "lib/cleanup.h"
+#include "lib/signals.h"
 #include "stream/recording.h"
 
 /* Enough for the frames that recording.c writes; grows up to the largest one. */
@@ -142,7 +143,7 @@ static int bytes_fill(struct recording_reader *reader, size_t wanted)
 		ssize_t got = read(reader->fd, reader->bytes + reader->end,
 				   reader->capacity - reader->end);
 
-		if (got < 0 && errno == EINTR)
+		if (got < 0 && errno == EINTR && !signals_asked())
 			continue;
 		if (got < 0)
 			return fail(reader, -errno, "%s", strerror(errno));
