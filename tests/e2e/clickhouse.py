@@ -8,12 +8,9 @@ Each test runs against the oldest server that the table is for, Debian's 18.16, 
 the engine of today, npm's chdb, which is 550 MB: under `make e2e-all` alone.
 """
 
-import fcntl
 import json
 import os
 import re
-import shutil
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -21,11 +18,11 @@ import urllib.parse
 import urllib.request
 from datetime import datetime, timezone
 
-from back_end import (PATIENCE, TREE, BackEnd, Feed, Skip, Tool, await_true, check, equal, get, recording, replay,
+from back_end import (PATIENCE, TREE, BackEnd, Feed, Tool, await_true, check, equal, get, recording, replay,
                       replayed, room, run, slow, suite_run, test)
+from engine import chdb, port_free
 
 FLEET = os.path.join(TREE, "tools", "fleet")
-CHDB = "3.4.0"
 USER, PASSWORD = "fleet", "se\"cret &<%,/@1"
 
 # What each column has, of an event as JSON.
@@ -108,12 +105,6 @@ def rows_equal(arrived, events):
 # ---- servers ----
 
 
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
 class Refused(Exception):
     pass
 
@@ -165,7 +156,7 @@ class Old(Server):
     name = "18.16"
 
     def __init__(self):
-        folder, self.port = room(), free_port()
+        folder, self.port = room(), port_free()
         password = PASSWORD.replace("&", "&amp;").replace("<", "&lt;")
         files = {
             "config.xml": f"""<yandex>
@@ -187,31 +178,11 @@ class Old(Server):
                          ready=self.answers, cwd=folder)
 
 
-def chdb():
-    """The folder of the package, unpacked beside Debian's."""
-    slow("chdb is 550 MB")
-    if not shutil.which("npm"):
-        raise Skip("needs npm")
-    folder = os.path.join(TREE, ".cache", "e2e", f"chdb-{CHDB}")
-    os.makedirs(folder, exist_ok=True)
-    package = os.path.join(folder, "node_modules", "chdb")
-    with open(os.path.join(folder, "lock"), "w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not os.path.exists(os.path.join(folder, "done")):
-            done = subprocess.run(["npm", "install", "--ignore-scripts", "--no-save", "--prefix", folder,
-                                   f"chdb@{CHDB}"], capture_output=True, text=True, check=False)
-            if done.returncode != 0:
-                raise Skip(f"cannot fetch chdb: {done.stderr[-300:]}")
-            with open(os.path.join(folder, "done"), "w", encoding="utf-8"):
-                pass
-    return package
-
-
 class New(Server):
     name = "of today"
 
     def __init__(self):
-        folder, self.port = room(), free_port()
+        folder, self.port = room(), port_free()
         super().__init__("node", os.path.join(TREE, "tests", "e2e", "chdb_server.js"), chdb(), f"{folder}/data",
                          f"{folder}/port", ready=self.answers,
                          env={"PORT": str(self.port), "USER": USER, "PASSWORD": PASSWORD})

@@ -8,6 +8,7 @@
     engine.url               http://127.0.0.1:PORT/
 """
 
+import fcntl
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ import urllib.request
 
 from back_end import PATIENCE, TREE, BackEnd, Failure, Skip, room, slow
 
+CHDB = "3.4.0"
 CONFIG = """<?xml version="1.0"?>
 <yandex>
 	<logger><level>warning</level><console>1</console></logger>
@@ -100,21 +102,30 @@ class Debian(Engine):
         self.server.start()
 
 
+def chdb():
+    """The folder of npm's package, fetched once for all tests."""
+    slow("chdb is 550 MB")
+    if not shutil.which("npm"):
+        raise Skip("needs npm")
+    folder = os.path.join(TREE, ".cache", "e2e", f"chdb-{CHDB}")
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "lock"), "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(os.path.join(folder, "done")):
+            done = subprocess.run(["npm", "install", "--ignore-scripts", "--no-save", "--prefix", folder,
+                                   f"chdb@{CHDB}"], capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                raise Skip(f"cannot fetch chdb: {done.stderr[-300:]}")
+            with open(os.path.join(folder, "done"), "w", encoding="utf-8"):
+                pass
+    return os.path.join(folder, "node_modules", "chdb")
+
+
 class Chdb(Engine):
     name = "ClickHouse of today (chdb)"
 
     def __init__(self):
-        slow("chdb is 550 MB")
-        if not shutil.which("npm"):
-            raise Skip("there is no npm to fetch chdb with")
-        kept = os.path.join(TREE, ".cache", "e2e", "chdb")
-        package = os.path.join(kept, "node_modules", "chdb")
-        if not os.path.isdir(package):
-            os.makedirs(kept, exist_ok=True)
-            done = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--prefix", kept, "chdb@3"],
-                                  capture_output=True, text=True, timeout=600, check=False)
-            if done.returncode:
-                raise Skip(f"cannot fetch chdb: {done.stderr[-300:]}")
+        package = chdb()
         folder = room()
         told = f"{folder}/port"
         self.server = BackEnd("node", os.path.join(TREE, "tests", "e2e", "chdb_server.js"), package, f"{folder}/data",

@@ -63,6 +63,7 @@ def builds():
     depends = done("dpkg-deb", "--field", built(), "Depends")
     for library in ("libc6", "libbpf", "libelf1", "zlib1g", "libsqlite3-0", "libseccomp2", "libcap-ng0"):
         check(library in depends, f"no dependency on {library}:", depends)
+    equal(done("dpkg-deb", "--field", built(), "Recommends").strip(), "libcurl3-gnutls | libcurl4", "what it recommends")
 
 
 @test("deb: lintian finds nothing")
@@ -344,6 +345,8 @@ def sinks():
     await_port(first)
     await_true("the same in the journal", lambda: f":{first}" in machine.ask(
         "journalctl", "--output=cat", "SYSLOG_IDENTIFIER=portsnoop"))
+    check("portsnoop has seen" in machine.ask("journalctl", "--catalog", "SYSLOG_IDENTIFIER=portsnoop"),
+          "the catalog explains no entry")
     if shutil.which("logrotate", path=os.environ["PATH"] + ":/usr/sbin"):
         machine.ask("logrotate", "--force", "/etc/logrotate.d/portsnoop")
         await_port(claim(machine))

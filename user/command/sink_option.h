@@ -23,7 +23,7 @@ option_setter sink_set_format; /* struct sink_list.format */
  * struct sink_choice in it. */
 #define SINK_OPTIONS(type, member)                                                                 \
 	OPTION("sink", 0, "SPEC",                                                                  \
-	       "send the events there, KIND[:TARGET][,NAME=VALUE]...: stdout, file:PATH, " \
+	       "send the events there, KIND[:TARGET][,NAME=VALUE]...: stdout, file:PATH, "         \
 	       "unix:PATH, tcp:HOST:PORT, syslog, journald, otlp:URL, clickhouse:URL; may be "     \
 	       "given more than once",                                                             \
 	       sink_list_set, type, member.list, .adds_up = true, .secret = true,                  \

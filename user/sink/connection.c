@@ -27,6 +27,8 @@
 #define STREAM_AGE (2000 * NS_PER_MS)
 #define STREAM_AGE_SLOW (30000 * NS_PER_MS)
 #define STREAM_BEHIND (256u << 10)
+/* What a receiver that has let us wait may have in its buffer; the channel has room for more. */
+#define TCP_UNREAD (6u << 20)
 /* Of UDP: a refusal would be back. */
 #define UDP_AGE (250 * NS_PER_MS)
 #define UDP_BEHIND (1u << 20)
@@ -326,6 +328,9 @@ static void tcp_judge(struct connection *connection, struct arrival *arrival, in
 	if (info.tcpi_snd_wnd > connection->window_most)
 		connection->window_most = info.tcpi_snd_wnd;
 	unread = 2 * (uint64_t)(connection->window_most - info.tcpi_snd_wnd);
+	/* Room that is promised anew and filled at once, while its buffer grows, is never seen. */
+	if (info.tcpi_rwnd_limited && unread < TCP_UNREAD)
+		unread = TCP_UNREAD;
 	if (unread > STREAM_BEHIND)
 		arrival->sure = behind(arrival->end, unread);
 	if (!info.tcpi_snd_wnd)
