@@ -336,6 +336,20 @@ def stopped():
             check(re.search(rf"sink {spec}: 0 events delivered, \d+ lost: ", tool.words()), "it says:", tool.words())
 
 
+@test("a replay says which sink gives no answer, and so does its end")
+def no_answer():
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        spec = f"otlp:http://127.0.0.1:{silent.getsockname()[1]}"
+        tool = Tool("replay", "--sink", spec, recording("claims"))
+        await_true("it to say so", lambda: "no answer so far" in tool.words())
+        tool.send(signal.SIGTERM)
+        equal(tool.status(), 1, f"exit status, it said {tool.words()!r}")
+        check(re.search(r"0 events delivered, \d+ lost: no answer until the end\n", tool.words()), "it says:",
+              tool.words())
+
+
 @test("a replay that reads on is stopped where it is")
 def stopped_reading():
     folder = room()

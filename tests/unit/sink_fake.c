@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <resolv.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -64,6 +65,7 @@ static int fake_prepare(struct sink *sink)
 	fake->pid = getpid();
 	polled = sink->ops->settled != NULL;
 	fake->prepared++;
+	fake->patience_early = _res.retrans * _res.retry;
 	if (fake->prepare == 1)
 		_exit(3);
 	return fake->prepare ? sink_fail(sink, fake->prepare, "not prepared") : 0;
@@ -80,6 +82,7 @@ static int fake_open(struct sink *sink)
 	connected = true;
 	taken = settled = deferred_count = 0;
 	fake->opened++;
+	fake->patience = _res.retrans * _res.retry;
 	return 0;
 }
 

@@ -31,6 +31,8 @@ struct fake {
 	/* What happened. */
 	int pid; /* of the courier */
 	unsigned int prepared, opened, closed, reopened, freed, sent;
+	int patience_early; /* s, with a name server: in prepare() */
+	int patience;	    /* and in open() */
 	unsigned int alone; /* so often a frame was refused that came alone */
 	char gap[8192];	    /* the text of the last record of a gap */
 	uint64_t count;

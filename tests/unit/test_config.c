@@ -163,8 +163,11 @@ static void test_refused(void **state)
 				"from 1");
 	refused("\n# x\ncount = 0\n", "f.conf:3: count: '0' is not accepted; expected a whole "
 				      "number from 1");
-	refused("count 9", "f.conf:1: 'count 9' is no option of 'test'; expected count, max-size, "
-			   "max-age, db, follow, failed or huge");
+	refused("count 9", "f.conf:1: behind count there is no =; expected count = N");
+	refused("db http://me:secret@host/?a=b",
+		"f.conf:1: behind db there is no =; expected db = FILE");
+	refused("cout 9", "f.conf:1: 'cout' is no option of 'test'; expected count, max-size, "
+			  "max-age, db, follow, failed or huge");
 	refused("Count = 9", "f.conf:1: 'Count' is no option of 'test'; expected count, max-size, "
 			     "max-age, db, follow, failed or huge");
 	/* Cut short, as on the command line: the file is to last. */

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <resolv.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -220,6 +221,19 @@ static void test_prepare_fails(void **state)
 	assert_int_equal(try_start(&fake_ops, false, why), -ECHILD);
 	assert_string_equal(why, "its courier has died");
 	assert_int_equal(waitpid(-1, NULL, 0), -1);
+}
+
+/* Name servers that do not answer do not keep the program waiting. */
+static void test_prepare_names(void **state)
+{
+	(void)state;
+	res_init();
+	start(&fake_ops, false);
+	put(1);
+	stop(20000);
+	fake_in_order(1, 1);
+	assert_int_equal(fake->patience_early, 1);
+	assert_int_equal(fake->patience, _res.retrans * _res.retry);
 }
 
 static void test_signals(void **state)
@@ -771,6 +785,7 @@ int main(void)
 		TEST(test_lingers),
 		TEST(test_rests),
 		TEST(test_prepare_fails),
+		TEST(test_prepare_names),
 		TEST(test_signals),
 		TEST(test_descriptors),
 		TEST(test_reopen),

@@ -312,6 +312,9 @@ static void secrets(void **state)
 	shown_is(true, "http://me:secret@host", "http://***@host");
 	shown_is(true, "x:http://me:s/e@c?r@e,t@host/,a=b", "x:http://***@host/,a=b");
 	shown_is(true, "http://host/path", "http://host/path");
+	shown_is(true, "http://me:secret@host/?password=secret&a=b",
+		 "http://***@host/?password=***");
+	shown_is(true, "http://host/?user=me&password=secret,a=b", "http://host/?user=***");
 	shown_is(true, "file:/a@b", "file:/a@b");
 	shown_is(true, "", "");
 }

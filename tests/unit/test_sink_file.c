@@ -15,12 +15,28 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bringing.h"
 #include "lib/cleanup.h"
 
 static char folder[] = "/tmp/portsnoop-file-XXXXXX", path[96], old_path[104];
+
+static int64_t born_in; /* s: files will be made only then; 0: they were when they were */
+
+int statx(int fd, const char *restrict name, int flags, unsigned int mask,
+	  struct statx *restrict status)
+{
+	int result = (int)syscall(SYS_statx, fd, name, flags, mask, status);
+
+	if (!result && born_in) {
+		status->stx_mask |= STATX_BTIME;
+		status->stx_btime.tv_sec = time(NULL) + born_in;
+	}
+	return result;
+}
 
 static int folder_make(void **state)
 {
@@ -343,6 +359,26 @@ static void test_rotate_age(void **state)
 	assert_int_equal(file_size(old_path), bringing.frames[0].size + bringing.frames[1].size);
 }
 
+/* Made when the clock was a day ahead: that does not keep it for a day longer. */
+static void test_rotate_clock_back(void **state)
+{
+	CLEANUP(bringing_free) struct bringing bringing;
+
+	(void)state;
+	file_write(path, "a line\n");
+	bringing_file(&bringing);
+	bringing.spec.rotate_age = 1;
+	born_in = 86400;
+	bringing_prepare(&bringing);
+	born_in = 0;
+	bringing_frames_add(&bringing, 1);
+	bringing_settle_all(&bringing);
+	assert_int_equal(file_size(old_path), -1);
+	bringing_frames_add(&bringing, 1);
+	bringing_settle_all(&bringing);
+	assert_true(file_size(old_path) > 0);
+}
+
 static void test_rotate_heading(void **state)
 {
 	CLEANUP(buffer_free) struct buffer first = BUFFER_EMPTY;
@@ -512,6 +548,7 @@ int main(void)
 		cmocka_unit_test_setup(test_rotate_bounds, place_make),
 		cmocka_unit_test_setup(test_rotate_keep, place_make),
 		cmocka_unit_test_setup(test_rotate_age, place_make),
+		cmocka_unit_test_setup(test_rotate_clock_back, place_make),
 		cmocka_unit_test_setup(test_rotate_heading, place_make),
 		cmocka_unit_test_setup(test_rotate_never, place_make),
 		cmocka_unit_test_setup(test_moved, place_make),

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "child.h"
+#include "lib/signals.h"
 #include "records.h"
 #include "sample.h"
 #include "sink/sinks.h"
@@ -574,6 +575,25 @@ static void test_words(void **state)
 	free(result);
 }
 
+/* Whoever waits for it has lost patience: it is killed, and what it had is lost, not waiting. */
+static void test_given_up(void **state)
+{
+	(void)state;
+	fake->stuck = true;
+	begin(1);
+	put(100);
+	AWAIT(fake->sent);
+	assert_true(signals_open(SIGNALS_PLAIN) >= 0);
+	raise(SIGTERM);
+	raise(SIGTERM);
+	assert_true(signals_give_up());
+	assert_int_equal(sinks_end(sinks, 20000), -EIO);
+	assert_false(report(0).alive);
+	assert_int_equal(report(0).state.lost, 100);
+	assert_int_equal(report(0).waiting, 0);
+	balanced(0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, room_make, room_remove)
@@ -587,6 +607,7 @@ int main(void)
 		TEST(test_gone_reader),	   TEST(test_stuck),
 		TEST(test_prepare_fails),  TEST(test_reopen),
 		TEST(test_spools),	   TEST(test_words),
+		TEST(test_given_up), /* the last one: that stays so */
 	};
 
 	return cmocka_run_group_tests(tests, sample_folder_make, sample_folder_remove);

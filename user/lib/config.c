@@ -126,6 +126,23 @@ static int name_fail(const struct reader *reader, const char *name)
 			 names.failed ? "another" : names.data);
 }
 
+/* Without its sign a value is taken for a part of the name, and it may be a secret. 0: it is
+ * there. */
+static int sign_missing(const struct reader *reader, char *name)
+{
+	const struct option_entry *entry;
+	char *blank = strpbrk(name, " \t");
+
+	if (!blank)
+		return 0;
+	*blank = '\0';
+	entry = entry_find(reader->command, name);
+	return entry ? line_fail(reader, -EINVAL, "behind %s there is no =; expected %s = %s",
+				 entry->name, entry->name,
+				 entry->argument ? entry->argument : "yes")
+		     : 0;
+}
+
 static int value_fail(const struct reader *reader, const struct option_entry *entry,
 		      const char *value, const char *expected)
 {
@@ -202,7 +219,7 @@ static int assignment_take(struct reader *reader, char *line)
 		return line_fail(reader, -EINVAL, "'%s': expected %s, without the dashes", name,
 				 entry->name);
 	if (!entry)
-		return name_fail(reader, name);
+		return sign_missing(reader, name) ?: name_fail(reader, name);
 	if (entry->line_only)
 		return line_fail(reader, -EINVAL, "%s is for the command line alone: --%s",
 				 entry->name, entry->name);

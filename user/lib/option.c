@@ -190,12 +190,18 @@ static void refuse(const struct parser *parser, const char *word)
 void option_value_shown(const struct option_entry *entry, const char *value, struct buffer *out)
 {
 	const char *user = entry->secret ? strstr(value, "://") : NULL;
-	const char *host = user ? strrchr(user, '@') : NULL;
+	const char *host = user ? strrchr(user, '@') : NULL, *query;
 
 	if (host) {
 		buffer_append(out, value, (size_t)(user + 3 - value));
 		buffer_text(out, "***");
 		value = host;
+	}
+	query = user ? strchr(value, '?') : NULL;
+	query = query ? strchr(query, '=') : NULL;
+	if (query) {
+		buffer_append(out, value, (size_t)(query + 1 - value));
+		value = "***";
 	}
 	buffer_text(out, value);
 }

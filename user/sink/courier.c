@@ -424,5 +424,8 @@ void courier_work(struct courier *courier)
 	}
 	connection_close(courier);
 	pending_store(&courier->pending);
+	if (pending_frames(&courier->pending) && !*courier->pending.state->why)
+		snprintf(courier->pending.state->why, sizeof(courier->pending.state->why),
+			 "no answer until the end");
 	pending_lose(&courier->pending);
 }

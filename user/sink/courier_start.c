@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <resolv.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,6 +128,36 @@ static int network_check(struct ready *ready)
 	return -EAFNOSUPPORT;
 }
 
+#ifdef PORTSNOOP_STATIC
+
+static int sink_prepare(struct sink *sink)
+{
+	return sink->ops->prepare ? sink->ops->prepare(sink) : 0;
+}
+
+#else
+
+/* Names are asked for here only to have what finds them loaded. While nobody answers, the
+ * program waits for each sink, and watches nothing: one second of each server, once. */
+static int sink_prepare(struct sink *sink)
+{
+	int error, retrans, retry;
+
+	if (!sink->ops->prepare)
+		return 0;
+	res_init();
+	retrans = _res.retrans;
+	retry = _res.retry;
+	_res.retrans = _res.retry = 1;
+	error = sink->ops->prepare(sink);
+	/* res_init() would keep what stands there. */
+	_res.retrans = retrans;
+	_res.retry = retry;
+	return error;
+}
+
+#endif
+
 static int privileges_drop(const struct sink_spec *spec, struct ready *ready)
 {
 	const char *expected;
@@ -151,8 +182,7 @@ static int courier_prepare(struct courier *courier, const struct courier_options
 		return error;
 	pending_begin(&courier->pending, options->channel, spool);
 	courier->pending.age += courier->ops->linger_ms * NS_PER_MS;
-	if (courier->ops->prepare)
-		error = courier->ops->prepare(&courier->sink);
+	error = sink_prepare(&courier->sink);
 	if (error) {
 		snprintf(ready->why, sizeof(ready->why), "%s",
 			 *courier->sink.why ? courier->sink.why : strerror(-error));

@@ -311,9 +311,12 @@ static int place_check(struct sink *sink)
 static bool rotation_due(const struct sink *sink, size_t more)
 {
 	const struct sink_spec *spec = sink->spec;
-	const struct file *file = sink->state;
-	int64_t age = clock_ns(CLOCK_REALTIME) - file->began;
+	struct file *file = sink->state;
+	int64_t now = clock_ns(CLOCK_REALTIME), age = now - file->began;
 
+	/* The clock was wrong when it was made. */
+	if (age < 0)
+		file->began = now;
 	if (file->size <= file->heading.length)
 		return false;
 	if (file->unrotated && clock_ns(CLOCK_MONOTONIC) - file->unrotated < ROTATION_AGAIN_NS)

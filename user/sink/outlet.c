@@ -177,7 +177,8 @@ void outlet_look(struct outlet *outlet)
 	if (!outlet_alive(outlet))
 		return;
 	channel_state_read(outlet->channel, &state);
-	if (!state.since == !outlet->away)
+	/* That it is gone for good is said of its end. */
+	if (state.gone || !state.since == !outlet->away)
 		return;
 	if (!state.since) {
 		outlet->away = false;

@@ -2,6 +2,7 @@
 #include "sink/sinks.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -28,6 +29,7 @@
 /* Of the time at the end, what is left to couriers to clear up. */
 #define MARGIN_MS 500
 #define LOOK_MS 500
+#define SAY_MS 3000
 /* Less than SIGNALS_PATIENCE_S. */
 #define HURRY_MS 4000
 /* A batch of the caller's may have more events than a channel has room for. */
@@ -346,11 +348,27 @@ static uint64_t couriers_hurry(struct sinks *sinks, uint64_t until)
 	return end;
 }
 
-/* Waits for all, and says meanwhile of who is away. */
-static void couriers_wait(struct sinks *sinks, uint64_t until)
+/* Of those that are neither done nor known to be away. */
+static void couriers_say(const struct sinks *sinks)
+{
+	struct sink_report report;
+
+	for (unsigned int i = 0; i < sinks->count; i++) {
+		const struct outlet *outlet = &sinks->outlets[i];
+
+		outlet_report(outlet, &report);
+		if (report.alive && !outlet->away && report.waiting)
+			log_message("sink %s: no answer so far; %" PRIu64 " event%s wait",
+				    report.name, report.waiting, report.waiting == 1 ? "" : "s");
+	}
+}
+
+/* Waits for all, and says meanwhile of who is away. `killed`: they end soon, whoever asks. */
+static void couriers_wait(struct sinks *sinks, uint64_t until, bool killed)
 {
 	struct pollfd one = {.fd = sinks->poll, .events = POLLIN};
-	bool hurried = signals_asked();
+	const uint64_t say = monotonic() + SAY_MS * NS_PER_MS;
+	bool hurried = signals_asked(), said = false;
 	int status, left;
 
 	while (sinks_alive(sinks)) {
@@ -358,13 +376,17 @@ static void couriers_wait(struct sinks *sinks, uint64_t until)
 			hurried = true;
 			until = couriers_hurry(sinks, until);
 		}
+		if (!said && monotonic() >= say) {
+			said = true;
+			couriers_say(sinks);
+		}
 		for (unsigned int i = 0; i < sinks->count; i++)
 			if (has_ended(&sinks->outlets[i]))
 				outlet_reap(&sinks->outlets[i], &status);
 			else
 				outlet_look(&sinks->outlets[i]);
 		left = ms_until(until);
-		if (!sinks_alive(sinks) || !left || signals_give_up())
+		if (!sinks_alive(sinks) || !left || (!killed && signals_give_up()))
 			return;
 		poll(&one, 1, left < LOOK_MS ? left : LOOK_MS);
 	}
@@ -385,11 +407,11 @@ static void couriers_end(struct sinks *sinks, unsigned int timeout_ms)
 		gap_end(sinks, &sinks->outlets[i], begin + timeout_ms / 2 * NS_PER_MS);
 		outlet_close(&sinks->outlets[i], deadline);
 	}
-	couriers_wait(sinks, end);
+	couriers_wait(sinks, end, false);
 	for (unsigned int i = 0; i < sinks->count; i++)
 		if (outlet_alive(&sinks->outlets[i]))
 			kill(sinks->outlets[i].pid, SIGKILL);
-	couriers_wait(sinks, monotonic() + MARGIN_MS * NS_PER_MS);
+	couriers_wait(sinks, monotonic() + MARGIN_MS * NS_PER_MS, true);
 }
 
 int sinks_end(struct sinks *sinks, unsigned int timeout_ms)

@@ -112,7 +112,7 @@ static void url_take(struct sink_spec *spec, struct url *url, const char *path, 
 static const char *target_otlp(struct sink_spec *spec)
 {
 	static const char expected[] = "otlp:URL, as in otlp:http://127.0.0.1:4318/v1/logs, with "
-				       "http or https";
+				       "http or https, and no query";
 	CLEANUP(url_free) struct url url = {0};
 
 	if (url_parse(spec->target, &url) || url.query)

@@ -83,7 +83,8 @@ int recording_open_fd(int fd, const char *name, struct recording_reader **reader
  * The next record, 8-aligned, valid until the next call, and where it stands in the
  * file. 1: there is one. 0: the whole recording was read. -EBADMSG: damaged here;
  * -ENODATA: ends between two frames, but without its last record; or the error of a
- * read: -EINTR when a stop is asked for (lib/signals.h). An error stays; recording_why() has the words.
+ * read: -EINTR when a stop is asked for (lib/signals.h). An error stays; recording_why() has
+ * the words.
  */
 int recording_next(struct recording_reader *reader, const void **record, size_t *size,
 		   uint64_t *offset);
