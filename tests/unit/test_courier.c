@@ -639,6 +639,7 @@ static void test_spool_full(void **state)
 	count = (unsigned int)next;
 	assert_true(now().spooled_bytes <= 100000);
 	fake->away = false;
+	channel_reopen(channel); /* it tries at once */
 	AWAIT(now().delivered == count);
 	fake_in_order(1, count);
 	balanced(count);

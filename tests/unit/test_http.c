@@ -535,8 +535,8 @@ static void test_wait(void **state)
 
 /* ---- behind a courier's guard ---- */
 
-/* In a child: whose answer is its exit status. */
-static int guarded_run(struct http_server *server)
+/* In a child: whose answer is its exit status. It is told the port when there is one. */
+static int guarded_run(int told)
 {
 	CLEANUP(post_free) struct post post = {0};
 	unsigned int port;
@@ -544,7 +544,7 @@ static int guarded_run(struct http_server *server)
 	struct http_options options = {.url = url, .patience_ms = LONG_MS};
 	struct http *http;
 
-	if (sscanf(http_server_url(server), "http://127.0.0.1:%u/", &port) != 1)
+	if (read(told, &port, sizeof(port)) != sizeof(port))
 		return 2;
 	snprintf(url, sizeof(url), "http://localhost:%u/", port);
 	if (http_new(&options, &http, why, sizeof(why)))
@@ -562,16 +562,25 @@ static int guarded_run(struct http_server *server)
 static void test_guarded(void **state)
 {
 	static const struct http_scene scene = {.answer = HTTP_OK("0", "")};
-	struct http_server *server = http_server_start(&scene, 1);
-	pid_t child = fork();
-	int status;
+	struct http_server *server;
+	unsigned int port;
+	int status, tell[2];
+	pid_t child;
 
 	(void)state;
+	assert_int_equal(pipe(tell), 0);
+	/* Before the server is there: a thread of it may hold a lock that the child would need. */
+	child = fork();
 	if (!child)
-		_exit(guarded_run(server));
+		_exit(guarded_run(tell[0]));
+	server = http_server_start(&scene, 1);
+	assert_int_equal(sscanf(http_server_url(server), "http://127.0.0.1:%u/", &port), 1);
+	assert_int_equal(write(tell[1], &port, sizeof(port)), sizeof(port));
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
+	close(tell[0]);
+	close(tell[1]);
 	http_server_stop(server);
 }
 

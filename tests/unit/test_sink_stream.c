@@ -362,8 +362,8 @@ static void test_much(void **state)
 		bringing_step(&bringing);
 		receiver_read(&receiver, SIZE_MAX);
 	}
-	/* 13 MB in far less than the time that the last of it takes. */
-	assert_true(bringing.settled > bringing.count / 2);
+	/* 13 MB in far less than the time that the last of it takes, 6 MB at most. */
+	assert_true(bringing.settled > bringing.count / 4);
 	bringing_settle_all(&bringing);
 	assert_int_equal(bringing.failures, 0);
 	received_check(&receiver.received, &bringing, NULL);
