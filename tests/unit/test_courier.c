@@ -715,6 +715,8 @@ static void test_spool_removed(void **state)
 	/* NOLINTNEXTLINE(cert-env33-c): the folder is ours */
 	assert_int_equal(system(command), 0);
 	fake->away = false;
+	channel_reopen(channel); /* it tries at once */
+	AWAIT(now().delivered + now().lost == 3000);
 	put(100);
 	AWAIT(now().delivered + now().lost == 3100);
 	assert_true(now().delivered >= 100);
