@@ -90,7 +90,7 @@ tidy_is_silent() {
 	# shellcheck disable=SC2016
 	TIDY=$clang_tidy FLAGS=$flags TIDY_ERRORS=$room/tidy.errors xargs -P "$(nproc)" -n 1 sh -c '
 		"$TIDY" --quiet "$@" -- $FLAGS 2>>"$TIDY_ERRORS"' tidy <"$room/tidy" ||
-		{ grep -v 'warnings* generated' "$room/tidy.errors"; false; }
+		{ grep -vE 'warnings? generated' "$room/tidy.errors"; false; }
 }
 # shellcheck disable=SC2317
 scripts_are_clean() {
