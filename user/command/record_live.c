@@ -41,11 +41,6 @@ struct live {
 	uint64_t lag_most;
 };
 
-static uint64_t monotonic(void)
-{
-	return (uint64_t)clock_ns(CLOCK_MONOTONIC);
-}
-
 static int live_record(void *context, void *record, size_t size)
 {
 	struct live *live = context;
@@ -71,7 +66,7 @@ static uint64_t events_seen(const struct live *live)
 
 static void live_commit(struct live *live)
 {
-	uint64_t now = monotonic();
+	uint64_t now = clock_monotonic();
 
 	/* What goes wrong is said by the store, which keeps what it can. */
 	live->due = recorder_commit(live->recorder, clock_ns(CLOCK_REALTIME), now)
@@ -91,7 +86,7 @@ static void live_reload(struct live *live)
 	}
 	if (live->sinks)
 		sinks_reopen(live->sinks);
-	recorder_commit(live->recorder, clock_ns(CLOCK_REALTIME), monotonic());
+	recorder_commit(live->recorder, clock_ns(CLOCK_REALTIME), clock_monotonic());
 	if (!store_reopen(live->store, clock_ns(CLOCK_REALTIME)))
 		log_message("opened the database anew");
 	live_commit(live);
@@ -132,7 +127,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 /* In ms; -1: for ever. */
 static int live_timeout(const struct live *live)
 {
-	uint64_t now = monotonic(), next = earlier(live->due, live->alive_due);
+	uint64_t now = clock_monotonic(), next = earlier(live->due, live->alive_due);
 	int busy = session_timeout(live->session), wait;
 	int ask = record_metrics_timeout(live->endpoint);
 
@@ -145,7 +140,7 @@ static int live_timeout(const struct live *live)
 
 static void live_tend(struct live *live)
 {
-	uint64_t now = monotonic();
+	uint64_t now = clock_monotonic();
 
 	if (!live->due && recorder_pending(live->recorder))
 		live->due = now + RECORD_COMMIT_NS;
@@ -195,7 +190,8 @@ static int live_loop(struct live *live)
 		if (live->sinks)
 			sinks_flush(live->sinks);
 		recorder_totals(live->recorder, &totals);
-		live->lag = result && totals.newest ? monotonic() - (uint64_t)totals.newest : 0;
+		live->lag = result && totals.newest ? clock_monotonic() - (uint64_t)totals.newest
+						    : 0;
 		if (live->lag > live->lag_most)
 			live->lag_most = live->lag;
 		live_tend(live);
@@ -260,7 +256,7 @@ static int live_start(struct live *live)
 	}
 	notify_open();
 	live->watchdog = notify_watchdog() / 2;
-	live->ping_due = live->watchdog ? monotonic() + live->watchdog : 0;
+	live->ping_due = live->watchdog ? clock_monotonic() + live->watchdog : 0;
 	live_commit(live);
 	log_message("recording to %s, %s tier", live->setup->options.store.path,
 		    tier_name(pipeline_stream(recorder_pipeline(live->recorder))->start.tier));

@@ -90,16 +90,10 @@ static int thread_has_capabilities(uint64_t thread)
 	return all != 0;
 }
 
-static void folder_close(DIR *const *folder)
-{
-	if (*folder)
-		closedir(*folder);
-}
-
 /* Each thread has its own, and what one of them can do, all of them can. */
 static int threads_check(char *why, size_t size)
 {
-	CLEANUP(folder_close) DIR *folder = opendir("/proc/self/task");
+	CLEANUP_DIR DIR *folder = opendir("/proc/self/task");
 	const struct dirent *entry;
 
 	if (!folder)

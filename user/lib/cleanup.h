@@ -7,6 +7,7 @@
 #ifndef PORTSNOOP_CLEANUP_H
 #define PORTSNOOP_CLEANUP_H
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 
 #define CLEANUP_FD CLEANUP(cleanup_fd)	   /* int; below 0: none */
 #define CLEANUP_FILE CLEANUP(cleanup_file) /* FILE *; NULL: none */
+#define CLEANUP_DIR CLEANUP(cleanup_dir)   /* DIR *; NULL: none */
 #define CLEANUP_FREE CLEANUP(cleanup_free) /* any pointer from malloc() */
 
 /* Each keeps errno, so that it can be read behind the scope. */
@@ -35,6 +37,15 @@ static inline void cleanup_file(FILE *const *file)
 
 	if (*file)
 		fclose(*file);
+	errno = saved;
+}
+
+static inline void cleanup_dir(DIR *const *folder)
+{
+	int saved = errno;
+
+	if (*folder)
+		closedir(*folder);
 	errno = saved;
 }
 

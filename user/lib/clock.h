@@ -14,4 +14,10 @@ static inline int64_t clock_ns(clockid_t clock)
 	return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
+/* CLOCK_MONOTONIC, ns: what time stamps of the kernel's records and deadlines are in. */
+static inline uint64_t clock_monotonic(void)
+{
+	return (uint64_t)clock_ns(CLOCK_MONOTONIC);
+}
+
 #endif

@@ -18,12 +18,6 @@
 
 #define NAMED "/run/netns"
 
-static void folder_close(DIR *const *folder)
-{
-	if (*folder)
-		closedir(*folder);
-}
-
 uint32_t netns_own(void)
 {
 	struct stat status;
@@ -49,7 +43,7 @@ static struct netns *netns_add(struct netns_list *namespaces, size_t *room)
 /* Namespaces with a name in /run/netns: `ip netns` mounts each over a file there. */
 static int named_read(struct netns_list *namespaces, size_t *room)
 {
-	CLEANUP(folder_close) DIR *folder = opendir(NAMED);
+	CLEANUP_DIR DIR *folder = opendir(NAMED);
 	struct dirent *entry;
 	struct stat status, outside;
 
@@ -100,7 +94,7 @@ static int task_add(struct netns_list *namespaces, size_t *room, uint32_t inode,
 
 static int processes_read(struct netns_list *namespaces, size_t *room)
 {
-	CLEANUP(folder_close) DIR *folder = opendir("/proc");
+	CLEANUP_DIR DIR *folder = opendir("/proc");
 	struct dirent *entry;
 	uint32_t last = 0;
 

@@ -42,15 +42,6 @@ struct procfs {
 	struct known_user *users;
 };
 
-static void folder_close(DIR *const *folder)
-{
-	int saved = errno;
-
-	if (*folder)
-		closedir(*folder);
-	errno = saved;
-}
-
 struct procfs *procfs_open(const char *proc)
 {
 	struct procfs *procfs = calloc(1, sizeof(*procfs));
@@ -348,7 +339,7 @@ int procfs_describe(struct procfs *procfs, struct holder *holder)
 static int process_sockets(const struct procfs *procfs, struct holder *holder,
 			   procfs_visitor *visit, void *context)
 {
-	CLEANUP(folder_close) DIR *folder = NULL;
+	CLEANUP_DIR DIR *folder = NULL;
 	struct dirent *entry;
 	char path[64];
 	int fd;
@@ -397,7 +388,7 @@ static int process_sockets(const struct procfs *procfs, struct holder *holder,
 
 int procfs_sockets(struct procfs *procfs, procfs_visitor *visit, void *context, bool *whole)
 {
-	CLEANUP(folder_close) DIR *folder = NULL;
+	CLEANUP_DIR DIR *folder = NULL;
 	struct dirent *entry;
 	int fd = openat(procfs->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 

@@ -93,16 +93,10 @@ static uint32_t name_pid(const char *name)
 	return strcmp(name, again) ? 0 : (uint32_t)pid;
 }
 
-static void cleanup_dir(DIR *const *dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 int folder_list(int folder, uint32_t *pids, size_t most)
 {
 	CLEANUP_FD int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	CLEANUP(cleanup_dir) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	CLEANUP_DIR DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
 	size_t count = 0;
 

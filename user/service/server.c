@@ -48,11 +48,6 @@ struct server {
 	struct client clients[SERVER_CLIENTS];
 };
 
-static uint64_t now_ns(void)
-{
-	return (uint64_t)clock_ns(CLOCK_MONOTONIC);
-}
-
 static int watch(const struct server *server, int operation, int fd, uint32_t events, uint64_t tag)
 {
 	struct epoll_event event = {.events = events, .data.u64 = tag};
@@ -80,7 +75,7 @@ static void timer_renew(const struct server *server)
 			first = client->deadline;
 	}
 	if (server->paused)
-		first = now_ns() + PAUSE_MS * NS_PER_MS;
+		first = clock_monotonic() + PAUSE_MS * NS_PER_MS;
 	timer_set(server, first);
 }
 
@@ -145,7 +140,7 @@ static void client_serve(const struct server *server, struct client *client)
 	int error = 0;
 
 	if (client->asked && !client->over && !client->out.length)
-		client->over = !reply_next(client->reply, now_ns(), &client->out);
+		client->over = !reply_next(client->reply, clock_monotonic(), &client->out);
 	if (!client->out.failed)
 		error = client_send(client);
 	if (client->out.failed || (error && error != -EAGAIN) || (client->over && !error)) {
@@ -188,7 +183,7 @@ static void refuse(int fd)
 void server_admit(struct server *server, int fd, uid_t uid)
 {
 	struct client *client = client_place(server, uid);
-	uint64_t now = now_ns();
+	uint64_t now = clock_monotonic();
 
 	if (!client) {
 		refuse(fd);
@@ -241,7 +236,7 @@ static void listener_handle(struct server *server)
 
 static void timer_handle(struct server *server)
 {
-	uint64_t expirations, now = now_ns();
+	uint64_t expirations, now = clock_monotonic();
 
 	if (read(server->timer, &expirations, sizeof(expirations)) < 0)
 		return;

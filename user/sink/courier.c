@@ -15,11 +15,6 @@
 
 #define NEVER UINT64_MAX
 
-static uint64_t monotonic(void)
-{
-	return (uint64_t)clock_ns(CLOCK_MONOTONIC);
-}
-
 static uint64_t least(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
@@ -92,7 +87,7 @@ static short wait_once(struct courier *courier, int fd, short events, uint64_t u
 {
 	struct pollfd fds[] = {{.fd = channel_fd(courier->channel), .events = POLLIN},
 			       {.fd = fd, .events = events}};
-	uint64_t now = monotonic();
+	uint64_t now = clock_monotonic();
 
 	if (courier->closing)
 		until = least(until, courier->deadline);
@@ -101,7 +96,7 @@ static short wait_once(struct courier *courier, int fd, short events, uint64_t u
 	if (poll(fds, 2, poll_ms(until, now)) < 0)
 		return 0;
 	if (fds[0].revents)
-		news_take(courier, monotonic());
+		news_take(courier, clock_monotonic());
 	return fds[1].revents;
 }
 
@@ -116,7 +111,7 @@ static int wait_alone(int fd, short events, int timeout_ms)
 int sink_wait(struct sink *sink, int fd, short events, int timeout_ms)
 {
 	struct courier *courier = sink->courier;
-	uint64_t now = monotonic(), end, next;
+	uint64_t now = clock_monotonic(), end, next;
 	short found;
 
 	if (!courier)
@@ -130,7 +125,7 @@ int sink_wait(struct sink *sink, int fd, short events, int timeout_ms)
 				  pending_wish(&courier->pending));
 		if (found)
 			return found;
-		now = monotonic();
+		now = clock_monotonic();
 		if (now >= end)
 			return 0;
 	}
@@ -157,7 +152,7 @@ static void connection_works(struct courier *courier)
 static void settle_plan(struct courier *courier)
 {
 	const struct sink_ops *ops = courier->ops;
-	const uint64_t now = monotonic();
+	const uint64_t now = clock_monotonic();
 	unsigned int ms;
 
 	if (!courier->pending.sent)
@@ -212,7 +207,7 @@ static void connection_close(struct courier *courier)
 static void connection_failed(struct courier *courier, ssize_t error)
 {
 	struct channel_state *state = courier->pending.state;
-	const uint64_t now = monotonic();
+	const uint64_t now = clock_monotonic();
 
 	/* Which went well for a while: it is not the same trouble. */
 	if (courier->open && now - courier->opened > COURIER_RETRY_MOST_MS * NS_PER_MS)
@@ -237,7 +232,7 @@ static void connection_open(struct courier *courier)
 		return;
 	}
 	courier->open = true;
-	courier->opened = monotonic();
+	courier->opened = clock_monotonic();
 	courier->settled = 0;
 	retry_done(&courier->settle);
 	retry_done(&courier->stalled);
@@ -317,7 +312,7 @@ static void batch_stalled(struct courier *courier)
 {
 	if (*courier->sink.why)
 		why_say(courier, -EAGAIN);
-	retry_failed(&courier->stalled, monotonic());
+	retry_failed(&courier->stalled, clock_monotonic());
 }
 
 static void batch_send(struct courier *courier)
@@ -413,7 +408,7 @@ void courier_work(struct courier *courier)
 	uint64_t now;
 
 	for (;;) {
-		now = monotonic();
+		now = clock_monotonic();
 		if (poll(&news, 1, 0) == 1)
 			news_take(courier, now);
 		courier->kept_until = pending_keep(&courier->pending, now);

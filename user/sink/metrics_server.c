@@ -111,11 +111,6 @@ bool metrics_server_built(void)
 	return true;
 }
 
-static uint64_t monotonic(void)
-{
-	return (uint64_t)clock_ns(CLOCK_MONOTONIC);
-}
-
 /* ---- connections ---- */
 
 /* libmicrohttpd sees its end, and does the rest. */
@@ -154,7 +149,7 @@ static void client_come(struct metrics_server *server, struct MHD_Connection *co
 		return;
 	}
 	client->fd = info->connect_fd;
-	client->due = monotonic() + server->source.patience_ms * NS_PER_MS;
+	client->due = clock_monotonic() + server->source.patience_ms * NS_PER_MS;
 	DL_APPEND(server->clients, client);
 	server->count++;
 	crowd_check(server);
@@ -240,7 +235,7 @@ static void page_forget(struct page *page)
 static void page_make(const struct metrics_server *server, struct page *page, bool classic)
 {
 	CLEANUP(buffer_free) struct buffer text = BUFFER_EMPTY;
-	uint64_t began = monotonic(), now;
+	uint64_t began = clock_monotonic(), now;
 
 	page_forget(page);
 	server->source.page(server->source.context, classic, &text);
@@ -251,7 +246,7 @@ static void page_make(const struct metrics_server *server, struct page *page, bo
 				      MHD_RESPMEM_MUST_COPY);
 	if (page->response && MHD_add_response_header(page->response, "Vary", "Accept") != MHD_YES)
 		page_forget(page);
-	now = monotonic();
+	now = clock_monotonic();
 	page->until = now + (now - began) * PAGE_PART;
 }
 
@@ -262,7 +257,7 @@ static enum MHD_Result answer_metrics(struct metrics_server *server,
 		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept"));
 	struct page *page = &server->pages[classic];
 
-	if (!page->response || page->until <= monotonic())
+	if (!page->response || page->until <= clock_monotonic())
 		page_make(server, page, classic);
 	if (!page->response)
 		return answer_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory\n");
@@ -450,7 +445,7 @@ int metrics_server_fd(const struct metrics_server *server)
 int metrics_server_timeout(const struct metrics_server *server)
 {
 	MHD_UNSIGNED_LONG_LONG own;
-	uint64_t now = monotonic(), most = UINT64_MAX, rest;
+	uint64_t now = clock_monotonic(), most = UINT64_MAX, rest;
 	const struct client *client = server->clients;
 
 	if (MHD_get_timeout(server->daemon, &own) == MHD_YES)
@@ -469,7 +464,7 @@ int metrics_server_timeout(const struct metrics_server *server)
 
 int metrics_server_handle(struct metrics_server *server)
 {
-	uint64_t now = monotonic();
+	uint64_t now = clock_monotonic();
 	struct client *client;
 
 	DL_FOREACH (server->clients, client) {

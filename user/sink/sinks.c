@@ -304,14 +304,9 @@ size_t sinks_report(const struct sinks *sinks, struct sink_report *reports, size
 
 /* ---- end ---- */
 
-static uint64_t monotonic(void)
-{
-	return (uint64_t)clock_ns(CLOCK_MONOTONIC);
-}
-
 static int ms_until(uint64_t until)
 {
-	const uint64_t now = monotonic();
+	const uint64_t now = clock_monotonic();
 
 	return until <= now ? 0 : (int)((until - now + NS_PER_MS - 1) / NS_PER_MS);
 }
@@ -339,7 +334,7 @@ static void outlet_close(struct outlet *outlet, uint64_t deadline)
 /* Who asks to stop does not wait as long as we would. */
 static uint64_t couriers_hurry(struct sinks *sinks, uint64_t until)
 {
-	const uint64_t end = monotonic() + HURRY_MS * NS_PER_MS;
+	const uint64_t end = clock_monotonic() + HURRY_MS * NS_PER_MS;
 
 	if (end >= until)
 		return until;
@@ -367,7 +362,7 @@ static void couriers_say(const struct sinks *sinks)
 static void couriers_wait(struct sinks *sinks, uint64_t until, bool killed)
 {
 	struct pollfd one = {.fd = sinks->poll, .events = POLLIN};
-	const uint64_t say = monotonic() + SAY_MS * NS_PER_MS;
+	const uint64_t say = clock_monotonic() + SAY_MS * NS_PER_MS;
 	bool hurried = signals_asked(), said = false;
 	int status, left;
 
@@ -376,7 +371,7 @@ static void couriers_wait(struct sinks *sinks, uint64_t until, bool killed)
 			hurried = true;
 			until = couriers_hurry(sinks, until);
 		}
-		if (!said && monotonic() >= say) {
+		if (!said && clock_monotonic() >= say) {
 			said = true;
 			couriers_say(sinks);
 		}
@@ -395,7 +390,7 @@ static void couriers_wait(struct sinks *sinks, uint64_t until, bool killed)
 static void couriers_end(struct sinks *sinks, unsigned int timeout_ms)
 {
 	const unsigned int margin = timeout_ms / 2 < MARGIN_MS ? timeout_ms / 2 : MARGIN_MS;
-	const uint64_t begin = monotonic(), end = begin + timeout_ms * NS_PER_MS;
+	const uint64_t begin = clock_monotonic(), end = begin + timeout_ms * NS_PER_MS;
 	const uint64_t deadline = begin + (timeout_ms - margin) * NS_PER_MS;
 
 	for (unsigned int i = 0; i < sinks->count; i++)
@@ -411,7 +406,7 @@ static void couriers_end(struct sinks *sinks, unsigned int timeout_ms)
 	for (unsigned int i = 0; i < sinks->count; i++)
 		if (outlet_alive(&sinks->outlets[i]))
 			kill(sinks->outlets[i].pid, SIGKILL);
-	couriers_wait(sinks, monotonic() + MARGIN_MS * NS_PER_MS, true);
+	couriers_wait(sinks, clock_monotonic() + MARGIN_MS * NS_PER_MS, true);
 }
 
 int sinks_end(struct sinks *sinks, unsigned int timeout_ms)

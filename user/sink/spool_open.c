@@ -66,16 +66,10 @@ static int segment_compare(const void *a, const void *b)
 			      ((const struct segment *)b)->number);
 }
 
-static void folder_close(DIR *const *folder)
-{
-	if (*folder)
-		closedir(*folder);
-}
-
 static int segments_find(struct spool *spool)
 {
 	int fd = openat(spool->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	CLEANUP(folder_close) DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+	CLEANUP_DIR DIR *folder = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
 
 	if (!folder) {
