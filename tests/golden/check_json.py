@@ -7,9 +7,9 @@ and with the values that ECS allows for the category "network".
 
 import datetime
 import ipaddress
-import json
 import re
-import sys
+
+from flat import lines_check
 
 TYPES = {"access", "allowed", "connection", "denied", "end", "info", "protocol", "start"}
 ACTIONS = {
@@ -18,11 +18,6 @@ ACTIONS = {
     "lost-events", "stream-start", "stream-end", "heartbeat",
 }
 ABOUT_THE_STREAM = {"lost-events", "stream-start", "stream-end", "heartbeat"}
-
-
-def unique(pairs):
-    assert len({key for key, _ in pairs}) == len(pairs), f"a key comes twice: {pairs}"
-    return dict(pairs)
 
 
 def check_port(port):
@@ -98,17 +93,4 @@ def check(event, number):
         assert all(type(argument) is str for argument in process.get("args", []))
 
 
-def main():
-    with open(sys.argv[1], "rb") as file:
-        lines = file.read().decode("utf-8").split("\n")
-    assert lines.pop() == "", "the last line has no end"
-    for number, line in enumerate(lines, 1):
-        try:
-            assert len(line.encode()) < 16384, "too long"
-            check(json.loads(line, object_pairs_hook=unique), number)
-        except (AssertionError, KeyError, ValueError) as error:
-            sys.exit(f"line {number}: {type(error).__name__} {str(error)[:1000]}: {line[:1000]}")
-    assert lines, "there is no line"
-
-
-main()
+lines_check(check)

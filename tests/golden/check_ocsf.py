@@ -12,9 +12,9 @@ object of any shape there.
 """
 
 import ipaddress
-import json
 import re
-import sys
+
+from flat import lines_check
 
 VERSION = "1.3.0"
 UNSIGNED_32 = range(0, 1 << 32)
@@ -154,11 +154,6 @@ NAMES = {
 STATUS = {0: "Unknown", 1: "Success", 2: "Failure"}
 
 
-def unique(pairs):
-    assert len({key for key, _ in pairs}) == len(pairs), f"a key comes twice: {pairs}"
-    return dict(pairs)
-
-
 def check(event, number):
     assert event.get("class_uid") in CLASSES, event.get("class_uid")
     category, name, definition = CLASSES[event["class_uid"]]
@@ -183,17 +178,4 @@ def check(event, number):
     assert int(event["unmapped"]["timestamp"][20:23]) == event["time"] % 1000
 
 
-def main():
-    with open(sys.argv[1], "rb") as file:
-        lines = file.read().decode("utf-8").split("\n")
-    assert lines.pop() == "", "the last line has no end"
-    for number, line in enumerate(lines, 1):
-        try:
-            assert len(line.encode()) < 16384, "too long"
-            check(json.loads(line, object_pairs_hook=unique), number)
-        except (AssertionError, KeyError, ValueError) as error:
-            sys.exit(f"line {number}: {type(error).__name__} {str(error)[:1000]}: {line[:1000]}")
-    assert lines, "there is no line"
-
-
-main()
+lines_check(check)

@@ -11,7 +11,7 @@ import json
 import re
 import sys
 
-from flat import flat
+from flat import flat, unique
 
 KEYS = {
     "request": {"resourceLogs"},
@@ -22,11 +22,6 @@ KEYS = {
     "logRecord": {"timeUnixNano", "observedTimeUnixNano", "severityNumber", "severityText", "body", "attributes",
                   "eventName"},
 }
-
-
-def unique(pairs):
-    assert len({key for key, _ in pairs}) == len(pairs), f"a key comes twice: {pairs}"
-    return dict(pairs)
 
 
 def message(value, name):

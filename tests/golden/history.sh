@@ -56,21 +56,6 @@ golden() {
 	fi
 }
 
-# clean NAME: what went out last is text, in UTF-8, without a control character but the
-# line feed
-clean() {
-	if python3 - "$room/out" <<'PYTHON'; then
-import sys, unicodedata
-for line in open(sys.argv[1], "rb").read().decode("utf-8").split("\n"):
-    for character in line:
-        assert unicodedata.category(character) not in ("Cc", "Cf", "Zl", "Zp"), (character, line)
-PYTHON
-		pass "$1 is clean"
-	else
-		fail "$1 is clean" 'see above'
-	fi
-}
-
 golden all-table 0
 clean all-table
 golden all-json 0 -o json
