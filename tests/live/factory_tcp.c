@@ -52,6 +52,8 @@ static struct silence silence_open(const struct stage *stage)
 	must(listen(silence.listener.fd, 0), "listen");
 	silence.filler = sock_open(stage);
 	sock_connect(&silence.filler, silence.where, "established", 0);
+	/* The filler is told before its acknowledgement has filled the queue. */
+	wait_for(silence.listener.fd, POLLIN);
 	return silence;
 }
 
