@@ -23,7 +23,8 @@ give_back() {
 }
 beside=
 clean_up() {
-	[ -z "$beside" ] || kill "$beside" 2>/dev/null
+	# shellcheck disable=SC2086
+	[ -z "$beside" ] || kill $beside 2>/dev/null
 	give_back
 }
 trap clean_up EXIT
@@ -70,11 +71,13 @@ run() {
 	log=$out/$(echo "$name" | tr '/ ' '--').log
 	echo "== $name"
 	rm -f "$out/status"
+	began=$(date +%s)
 	{
 		timeout --kill-after=20 "$patience" "$@" </dev/null 2>&1
 		echo $? >"$out/status"
 	} | tee "$log"
 	status=$(cat "$out/status" 2>/dev/null || echo 1)
+	echo "$(($(date +%s) - began)) $name" >>"$out/seconds"
 }
 
 # how_it_ended: words for a status that says more than pass or fail
@@ -204,32 +207,45 @@ run_suite() {
 	esac
 }
 
-# e2e waits for other programs most of the time, and guests compute: they go side by side.
+# Suites that leave a core to others run beside them: lint, which only computes, beside the tests
+# that wait; e2e, which waits for other programs, beside the guests, which compute.
 beside_start() {
-	OUT=$out/e2e tools/run-tests.sh e2e >"$out/beside" 2>&1 </dev/null &
-	beside=$!
+	OUT=$out/$1 nice -n "$2" tools/run-tests.sh "$1" >"$out/beside-$1" 2>&1 </dev/null &
+	beside="$beside $!"
 }
 
 beside_take() {
+	child=${beside# }
+	child=${child%% *}
 	# shellcheck disable=SC2016
-	run_counted e2e 1200 sh -c 'tail --pid="$1" -c +1 -f "$2"; tail -n 1 "$2" | grep -q " 0 failed,"' \
-		sh "$beside" "$out/beside"
-	beside=
+	run_counted "$1" 1200 sh -c 'tail --pid="$1" -c +1 -f "$2"; tail -n 1 "$2" | grep -q " 0 failed,"' \
+		sh "$child" "$out/beside-$1"
+	beside=${beside# "$child"}
 }
 
 if [ "${1-}" = --broken ]; then
 	fail build 'failed, no test was run'
+elif [ $# -eq 1 ]; then
+	run_suite "$1"
 else
 	[ $# -gt 0 ] || set -- lint unit golden fuzz live e2e vm
+	waiting=
 	for wanted; do
-		case "$wanted $* " in
-		"e2e "*" vm "*) beside_start ;;
+		case $wanted in
+		lint) beside_start lint 19 && waiting="$waiting lint" ;;
+		e2e) beside_start e2e 0 && waiting="$waiting e2e" ;;
 		*) run_suite "$wanted" ;;
 		esac
 	done
-	[ -z "$beside" ] || beside_take
+	for wanted in $waiting; do
+		beside_take "$wanted"
+	done
 fi
 
+[ $# -eq 1 ] || {
+	echo 'the longest, in seconds:'
+	sort -rn "$out/seconds" 2>/dev/null | head -n 12
+}
 [ -z "$failures" ] || echo "failed:$failures"
 echo "$passed passed, $failed failed, $skipped skipped" | tee "$out/summary"
 [ "$failed" -eq 0 ]
