@@ -23,8 +23,7 @@ give_back() {
 }
 beside=
 clean_up() {
-	# shellcheck disable=SC2086
-	[ -z "$beside" ] || kill $beside 2>/dev/null
+	[ -z "$beside" ] || kill "$beside" 2>/dev/null
 	give_back
 }
 trap clean_up EXIT
@@ -207,20 +206,22 @@ run_suite() {
 	esac
 }
 
-# Suites that leave a core to others run beside them: lint, which only computes, beside the tests
-# that wait; e2e, which waits for other programs, beside the guests, which compute.
+# Some suites leave a core to another: lint, which only computes, runs beside the tests that need no
+# kernel, and e2e, which waits for other programs, beside the guests. The live suite has the machine
+# to itself: what comes in time there comes late on a busy one.
 beside_start() {
 	OUT=$out/$1 nice -n "$2" tools/run-tests.sh "$1" >"$out/beside-$1" 2>&1 </dev/null &
-	beside="$beside $!"
+	beside=$!
+	waiting=$1
 }
 
+# Of the one that was started, if one was
 beside_take() {
-	child=${beside# }
-	child=${child%% *}
+	[ -n "$beside" ] || return 0
 	# shellcheck disable=SC2016
-	run_counted "$1" 1200 sh -c 'tail --pid="$1" -c +1 -f "$2"; tail -n 1 "$2" | grep -q " 0 failed,"' \
-		sh "$child" "$out/beside-$1"
-	beside=${beside# "$child"}
+	run_counted "$waiting" 1200 sh -c 'tail --pid="$1" -c +1 -f "$2"; tail -n 1 "$2" | grep -q " 0 failed,"' \
+		sh "$beside" "$out/beside-$waiting"
+	beside=
 }
 
 if [ "${1-}" = --broken ]; then
@@ -229,17 +230,15 @@ elif [ $# -eq 1 ]; then
 	run_suite "$1"
 else
 	[ $# -gt 0 ] || set -- lint unit golden fuzz live e2e vm
-	waiting=
 	for wanted; do
 		case $wanted in
-		lint) beside_start lint 19 && waiting="$waiting lint" ;;
-		e2e) beside_start e2e 0 && waiting="$waiting e2e" ;;
+		lint) beside_start lint 19 ;;
+		e2e) beside_take && beside_start e2e 0 ;;
+		live) beside_take && run_suite live ;;
 		*) run_suite "$wanted" ;;
 		esac
 	done
-	for wanted in $waiting; do
-		beside_take "$wanted"
-	done
+	beside_take
 fi
 
 [ $# -eq 1 ] || {
