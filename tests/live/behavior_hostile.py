@@ -225,8 +225,10 @@ def tcp_before():
     claimer.ask("close", listener)
 
     def of_port(number, wanted):
+        """Another room may have been given the number once it was free, and says who it is."""
         return [event for event in parse_events(lines) if action(event) == wanted
-                and get(event, "portsnoop.local.port") == number]
+                and get(event, "portsnoop.local.port") == number
+                and get(event, "process.pid") in (None, claimer.pid)]
 
     lines += tool.stop()
     for number, wanted in ((port, "listen-for-connections"), (own, "connected-to")):
